@@ -1,0 +1,41 @@
+import { token } from "../di.ts";
+import { Logger } from "./logger.ts";
+
+/**
+ * Events that plugins and the core tell each other about, by name. A plugin adds its own by declaration merging:
+ * `declare module "headgate" { interface EventMap { "quota.blocked": { user: string } } }`.
+ */
+export interface EventMap {
+  /** The chain was swapped for the one of a newly loaded config. */
+  "gateway.reloaded": { plugins: string[] };
+  /** Shutdown began; readiness is already 503. */
+  "gateway.draining": Record<never, never>;
+  /** A plugin threw, hung or broke the contract; `failMode` says what the chain did about it. */
+  "plugin.failed": { plugin: string; phase: "before" | "after" | "settled"; failMode: "open" | "closed"; error: unknown };
+}
+
+/** Synchronous, typed publish and subscribe. A listener that throws is logged and never reaches the emitter. */
+export interface Events {
+  on<Name extends keyof EventMap>(name: Name, listener: (event: EventMap[Name]) => void): () => void;
+  emit<Name extends keyof EventMap>(name: Name, event: EventMap[Name]): void;
+}
+
+export const Events = token<Events>("events", (scope) => {
+  const listeners = new Map<string, Set<(event: never) => void>>();
+  return {
+    on(name, listener) {
+      const set = listeners.get(name) ?? new Set();
+      listeners.set(name, set.add(listener));
+      return () => set.delete(listener);
+    },
+    emit(name, event) {
+      for (const listener of listeners.get(name) ?? []) {
+        try {
+          listener(event as never);
+        } catch (error) {
+          scope.get(Logger).error({ err: error, event: name }, "an event listener threw");
+        }
+      }
+    },
+  };
+});
