@@ -27,6 +27,8 @@ export const ERRORS = {
   invalid_encoding: { ...invalid, status: 400, message: "The body could not be decoded." },
   invalid_path: { ...invalid, status: 400, message: "The request path is not in its plain, normalised form." },
   invalid_header: { ...invalid, status: 400, message: "A request header is missing, repeated or malformed." },
+  invalid_http: { ...invalid, status: 400, message: "The request is not valid HTTP." },
+  headers_too_large: { ...invalid, status: 431, message: "The request headers are larger than this gateway accepts." },
   host_not_allowed: { ...invalid, status: 421, message: "This gateway does not answer for that host." },
   unsupported_parameter: { ...invalid, status: 400, message: "The chosen model cannot express a field of this request." },
   unsupported_operation: { ...invalid, status: 400, message: "The chosen provider does not offer this operation." },

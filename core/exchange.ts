@@ -62,6 +62,12 @@ export interface Note {
   readonly text: string;
 }
 
+/** Time one plugin spent on a call itself, what it awaited from `next()` not counted. */
+export interface Timing {
+  readonly plugin: string;
+  readonly ms: number;
+}
+
 /** One call on its way through the chain. Plugins add typed fields by declaration merging: `declare module "headgate" { interface Exchange { … } }`. */
 export interface Exchange {
   readonly id: string;
@@ -93,6 +99,8 @@ export interface Exchange {
   readonly signal: AbortSignal;
   /** Which plugin decided what, in order. */
   readonly notes: readonly Note[];
+  /** One entry for each turn a plugin has finished, in the order they finished. */
+  readonly timings: readonly Timing[];
   note(text: string): void;
   /** Runs once when the call has ended, however it ended; latest registered first. A failure in one does not stop the others. */
   onSettled(callback: (outcome: Outcome) => void | Promise<void>): void;

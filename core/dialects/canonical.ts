@@ -40,6 +40,7 @@ export interface ToolCall {
   readonly function: { readonly name: string; readonly arguments: string };
   /** Gemini's thought signature travels here, as in Google's own OpenAI layer: `{ google: { thought_signature } }`. */
   readonly extra_content?: Json;
+  readonly cache_control?: Json;
 }
 
 /** A thinking block with what the provider needs to get back to go on from it. */
@@ -103,6 +104,15 @@ export type ResponseFormat =
       };
     };
 
+/** What the canonical form has no words for, by its path in the client's own request. */
+export interface ForeignFields {
+  readonly dialect: string;
+  /** These change the answer: a target of another dialect refuses them. */
+  readonly fields: JsonObject;
+  /** These do not: a target of another dialect leaves them out and says so. */
+  readonly hints: JsonObject;
+}
+
 export interface ChatRequest {
   readonly model: string;
   readonly messages: readonly Message[];
@@ -129,6 +139,7 @@ export interface ChatRequest {
   /** Anthropic's thinking budget, where the client stated it in tokens. */
   readonly thinking?: JsonObject;
   readonly user?: string;
+  readonly foreign?: ForeignFields;
   readonly [key: string]: unknown;
 }
 

@@ -75,6 +75,8 @@ export interface WrittenRequest {
 }
 
 export interface UpstreamDialect {
+  /** Client headers (lower-case) passed on to a provider when the client speaks this dialect too, such as beta flags. */
+  readonly forwardedHeaders?: readonly string[];
   /** Path below the provider's base URL, or null when the format has no such operation. */
   path(operation: Operation, model: string, stream: boolean): string | null;
   /**

@@ -1,4 +1,8 @@
+import { pino } from "pino";
 import { token } from "../di.ts";
+import { stdoutSink } from "./log-sink.ts";
+import { Metrics } from "./metrics.ts";
+import { maskText, redactFields } from "./redact.ts";
 
 type LogMethod = {
   (message: string): void;
@@ -18,4 +22,58 @@ export interface Logger {
   child(fields: Record<string, unknown>): Logger;
 }
 
-export const Logger = token<Logger>("logger");
+export interface LoggerOptions {
+  readonly level: "debug" | "info" | "warn" | "error" | "silent";
+  /** Counts lines lost to a blocked or broken sink as `headgate_log_lines_dropped_total`. */
+  readonly metrics: Metrics;
+  /** Takes each finished line, newline included; standard output by default. */
+  readonly stream?: { write(line: string): void };
+}
+
+/** The process's own logger; whoever made it closes it. */
+export interface RootLogger extends Logger {
+  /** Waits up to `ms` for what is still to be written; then lets go of standard output. */
+  close(ms: number): Promise<void>;
+}
+
+/** Bytes held for a sink that does not keep up. */
+const BUFFER_BYTES = 1024 * 1024;
+
+/** JSON lines: `level`, `time` (epoch ms), the fields, `msg`. Stacks of errors are written at level `debug` only. */
+export function createLogger(options: LoggerOptions): RootLogger {
+  const dropped = options.metrics.counter("headgate_log_lines_dropped_total", { help: "Log lines lost to a blocked or broken sink." });
+  const stdout = options.stream ? undefined : stdoutSink(BUFFER_BYTES, (lines) => dropped.add(lines));
+  const sink = options.stream ?? stdout;
+  const stacks = options.level === "debug";
+  const root = pino(
+    {
+      level: options.level,
+      base: null,
+      serializers: { err: (value: unknown) => value },
+      formatters: {
+        level: (level) => ({ level }),
+        log: (fields) => redactFields(fields, stacks),
+        bindings: (fields) => redactFields(fields, stacks),
+      },
+    },
+    { write: (line: string) => sink?.write(maskText(line)) },
+  );
+  return Object.assign(facade(root), {
+    async close(ms: number) {
+      await stdout?.close(ms);
+    },
+  });
+}
+
+function facade(logger: pino.Logger): Logger {
+  return {
+    debug: logger.debug.bind(logger),
+    info: logger.info.bind(logger),
+    warn: logger.warn.bind(logger),
+    error: logger.error.bind(logger),
+    enabled: (level) => logger.isLevelEnabled(level),
+    child: (fields) => facade(logger.child(fields)),
+  };
+}
+
+export const Logger = token<Logger>("logger", (scope) => createLogger({ level: "info", metrics: scope.get(Metrics) }));

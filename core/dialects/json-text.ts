@@ -1,0 +1,37 @@
+/**
+ * Looks into JSON text without parsing it. In valid JSON a quote inside a string is always escaped, so `"key":` with bare
+ * quotes can only be a key, whatever the strings around it say.
+ */
+
+/** UTF-8 bytes of the string values that follow any of `keys`, each spelt `"key":"`. */
+export function stringBytes(json: string, keys: readonly string[]): number {
+  let bytes = 0;
+  for (const key of keys) {
+    for (let at = json.indexOf(key); at !== -1; at = json.indexOf(key, at)) {
+      at += key.length;
+      const end = closingQuote(json, at);
+      bytes += literalBytes(json.slice(at, end));
+      at = end;
+    }
+  }
+  return bytes;
+}
+
+function closingQuote(json: string, from: number): number {
+  for (let end = json.indexOf('"', from); end !== -1; end = json.indexOf('"', end + 1)) {
+    let slashes = 0;
+    while (json[end - 1 - slashes] === "\\") slashes += 1;
+    if (slashes % 2 === 0) return end;
+  }
+  return json.length;
+}
+
+function literalBytes(literal: string): number {
+  if (!literal.includes("\\")) return Buffer.byteLength(literal);
+  try {
+    return Buffer.byteLength(JSON.parse(`"${literal}"`) as string);
+  } catch {
+    // Cut or invalid: an upper bound serves an estimate as well.
+    return Buffer.byteLength(literal);
+  }
+}

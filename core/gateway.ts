@@ -1,0 +1,145 @@
+import { readFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import type { ResolvedConfig } from "./config/check.ts";
+import type { ServerOptions } from "./config/schema.ts";
+import { bind, Scope } from "./di.ts";
+import { Generation } from "./generation.ts";
+import { answerClientError } from "./http/client-error.ts";
+import type { Binding } from "./di.ts";
+import { Clock } from "./services/clock.ts";
+import { Events } from "./services/events.ts";
+import { createLogger, Logger } from "./services/logger.ts";
+import type { z } from "zod";
+
+export interface GatewayOptions {
+  /** Services to use in place of the defaults (a fake clock, a quiet logger). */
+  readonly services?: readonly Binding[];
+}
+
+export interface Gateway {
+  /** Starts the plugins, then opens the port. Rejects when a plugin fails to start or the port is taken. */
+  start(): Promise<{ readonly url: string; readonly port: number }>;
+  /**
+   * Swaps in the chain of another config; calls under way finish on the old one. Rejects, changing nothing, when it
+   * cannot be built or started. `server` settings that only a restart can change are logged and left.
+   */
+  reload(config: ResolvedConfig): Promise<void>;
+  /**
+   * Turns readiness 503 at once, lets calls finish for `drainMs`, ends the rest with an error event, stops the plugins in
+   * reverse, closes the port. `now` skips the waiting; it may be called while a first stop is waiting.
+   */
+  stop(options?: { readonly now?: boolean }): Promise<void>;
+}
+
+/** A gateway from a checked config. Builds the chain at once, and throws naming the plugin whose `setup` throws; opens nothing yet. */
+export function createGateway(config: ResolvedConfig, options: GatewayOptions = {}): Gateway {
+  return new RunningGateway(config, options);
+}
+
+class RunningGateway implements Gateway {
+  readonly #scope = new Scope();
+  readonly #state = { startedAt: 0, draining: false };
+  readonly #generations = new Set<Generation>();
+  readonly #server: Server;
+  readonly #clock: Clock;
+  #current: Generation;
+  #stopping: Promise<void> | undefined;
+  #hurry: () => void = () => undefined;
+
+  constructor(config: ResolvedConfig, { services = [] }: GatewayOptions) {
+    this.#scope.bind(bind(Logger, createLogger({ level: config.settings.log.level })));
+    for (const binding of services) this.#scope.bind(binding);
+    this.#clock = this.#scope.get(Clock);
+    this.#state.startedAt = this.#clock.monotonic();
+    this.#current = new Generation(config, this.#scope, this.#state);
+    this.#generations.add(this.#current);
+    this.#server = openServer(config.settings.server, (request, response) => this.#current.listener(request, response));
+  }
+
+  async start(): Promise<{ url: string; port: number }> {
+    const { host, port, tls } = this.#current.settings.server;
+    await this.#current.start();
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#server.once("error", reject);
+        this.#server.listen(port, host, resolve);
+      });
+    } catch (error) {
+      await this.#current.stop();
+      throw error;
+    }
+    const bound = (this.#server.address() as AddressInfo).port;
+    const shown = host.includes(":") ? `[${host}]` : host;
+    return { url: `${tls ? "https" : "http"}://${shown}:${bound}`, port: bound };
+  }
+
+  async reload(config: ResolvedConfig): Promise<void> {
+    const next = new Generation(config, this.#scope, this.#state);
+    await next.start();
+    const previous = this.#current;
+    this.#current = next;
+    this.#generations.add(next);
+    const fixed = JSON.stringify(previous.settings.server) !== JSON.stringify(next.settings.server);
+    if (fixed) this.#scope.get(Logger).warn("settings under `server` take effect at the next start");
+    this.#scope.get(Events).emit("gateway.reloaded", { plugins: config.plugins.map(({ name }) => name) });
+    void previous
+      .idle()
+      .then(() => previous.stop())
+      .finally(() => this.#generations.delete(previous));
+  }
+
+  stop({ now = false }: { now?: boolean } = {}): Promise<void> {
+    this.#stopping ??= this.#stop();
+    if (now) this.#hurry();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    this.#state.draining = true;
+    this.#scope.get(Events).emit("gateway.draining", {});
+    this.#server.closeIdleConnections();
+    const hurried = new Promise<void>((resolve) => {
+      this.#hurry = resolve;
+    });
+    const generations = [...this.#generations];
+    const idle = Promise.all(generations.map((generation) => generation.idle()));
+    await Promise.race([idle, hurried, this.#after(this.#current.settings.server.drainMs)]);
+    for (const generation of generations) generation.abortAll();
+    await Promise.race([idle, this.#after(2_000)]);
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    await Promise.race([closed, this.#after(250)]);
+    this.#server.closeAllConnections();
+    for (const generation of generations) await generation.stop();
+  }
+
+  #after(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#clock.timer(ms, resolve));
+  }
+}
+
+function openServer(options: z.output<typeof ServerOptions>, listener: RequestListener): Server {
+  const { limits, tls } = options;
+  const settings = {
+    headersTimeout: limits.headersMs,
+    requestTimeout: limits.requestMs,
+    // How often those two are looked at; Node's own default is half a minute.
+    connectionsCheckingInterval: 1_000,
+    keepAliveTimeout: 65_000,
+    maxHeaderSize: 16 * 1024,
+    requireHostHeader: true,
+    joinDuplicateHeaders: false,
+    insecureHTTPParser: false,
+  };
+  const server = tls
+    ? createTlsServer({ ...settings, key: readFileSync(tls.key), cert: readFileSync(tls.cert) }, listener)
+    : createServer(settings, listener);
+  server.maxConnections = options.maxConnections;
+  // Answered only when the body is wanted; see readJson.
+  server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => void listener(request, response));
+  server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => void listener(request, response));
+  server.on("clientError", answerClientError);
+  return server;
+}

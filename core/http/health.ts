@@ -1,0 +1,22 @@
+import type { Generation, ServerState } from "../generation.ts";
+import { VERSION } from "../version.ts";
+import type { ApiResponse, ApiRoute } from "./api.ts";
+
+/** Liveness never depends on anything outside the process; readiness turns 503 while draining or when a plugin is down. */
+export function healthRoutes(generation: Generation, server: ServerState): ApiRoute[] {
+  const report = (): ApiResponse => {
+    const parts = generation.health();
+    const degraded = Object.keys(parts).filter((name) => parts[name]?.status !== "ok");
+    const down = Object.values(parts).some(({ status }) => status === "down");
+    const status = server.draining ? "draining" : down ? "down" : degraded.length > 0 ? "degraded" : "ok";
+    const uptime = Math.round((generation.clock.monotonic() - server.startedAt) / 1000);
+    return { status: server.draining || down ? 503 : 200, body: { status, version: VERSION, uptime_seconds: uptime, degraded, plugins: parts } };
+  };
+  const route = (path: string, handle: ApiRoute["handle"]): ApiRoute => ({ method: "GET", path, access: "public", handle });
+  return [
+    route("/health", report),
+    route("/v1/health", report),
+    route("/health/ready", report),
+    route("/health/live", () => ({ body: { status: "ok" } })),
+  ];
+}

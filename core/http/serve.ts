@@ -1,0 +1,149 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { toChunks } from "../dialects/chunks.ts";
+import type { ChatReply, ChatRequest, Usage } from "../dialects/canonical.ts";
+import type { Dialect, Route } from "../dialects/dialect.ts";
+import { asGatewayError, GatewayError } from "../errors.ts";
+import type { Outcome } from "../exchange.ts";
+import type { Generation } from "../generation.ts";
+import { LiveExchange } from "../live-exchange.ts";
+import { UpstreamReply, wantsStream } from "../upstream/call.ts";
+import { readJson } from "./body.ts";
+import { sendError } from "./errors.ts";
+import { pump } from "./pump.ts";
+
+type ClientSide = Dialect & { readonly client: NonNullable<Dialect["client"]> };
+
+/** Takes one request of the data plane from its body to its settled end. Throws only what happens before there is an exchange. */
+export async function serve(
+  generation: Generation,
+  route: Route,
+  dialect: ClientSide,
+  request: IncomingMessage,
+  response: ServerResponse,
+  requestId: string,
+): Promise<void> {
+  const { clock, settings } = generation;
+  const startedAt = clock.monotonic();
+  const wire = (route.method === "POST" ? await readJson(request, response, settings.server.limits) : undefined) ?? {};
+  const canonical = dialect.client.readRequest(route.operation, wire);
+  const exchange = new LiveExchange({
+    id: requestId,
+    operation: route.operation,
+    dialect: dialect.name,
+    client: { ip: request.socket.remoteAddress ?? "", headers: request.headers },
+    startedAt,
+    wire,
+    request: canonical,
+  });
+  resolveTargets(generation, exchange);
+  response.once("close", () => {
+    if (!response.writableFinished) exchange.abort(new GatewayError("client_closed"));
+  });
+  generation.live.add(exchange);
+  let outcome: Outcome;
+  try {
+    await committed(generation, exchange);
+    await answer(generation, exchange, dialect, response);
+    outcome = close(exchange, "complete", 200);
+  } catch (thrown) {
+    outcome = fail(exchange, asGatewayError(thrown), dialect, response);
+  }
+  generation.live.delete(exchange);
+  generation.settled(exchange, outcome);
+}
+
+/** An unknown model is no error yet: a plugin may refuse the caller first, or choose another model. */
+function resolveTargets(generation: Generation, exchange: LiveExchange): void {
+  if (exchange.operation === "models") return;
+  try {
+    exchange.targets = generation.catalogue.resolve(exchange.requestedModel);
+  } catch (error) {
+    exchange.unresolved = asGatewayError(error);
+  }
+}
+
+/** Runs the chain, but waits no longer than the exchange lives. */
+function committed(generation: Generation, exchange: LiveExchange): Promise<void> {
+  return new Promise((resolve, reject) => {
+    exchange.onAbort(reject);
+    if (!exchange.aborted) generation.run(exchange).then(resolve, reject);
+  });
+}
+
+async function answer(generation: Generation, exchange: LiveExchange, dialect: ClientSide, response: ServerResponse): Promise<void> {
+  const { reply, original } = exchange;
+  if (!reply) throw new GatewayError("internal_error", { cause: new Error("the chain ended without a reply") });
+  const streaming = wantsStream({ operation: exchange.operation, request: original });
+  if (reply.kind === "json" && !streaming) {
+    const untouched = reply instanceof UpstreamReply && reply.dialect === dialect.name ? reply.raw : undefined;
+    const context = { requestId: exchange.id, request: original };
+    const body = untouched ?? Buffer.from(JSON.stringify(dialect.client.writeReply(exchange.operation, reply.body, context)));
+    response.writeHead(200, { "content-type": "application/json", "content-length": body.length, ...replyHeaders(exchange) });
+    response.end(body);
+    return;
+  }
+  if (!streaming) throw new GatewayError("internal_error", { cause: new Error("a stream was given where the client asked for none") });
+  response.writeHead(200, {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",
+    ...replyHeaders(exchange),
+  });
+  const stream = reply.kind === "stream" ? reply : { kind: "stream" as const, stream: fromArray(toChunks(reply.body as ChatReply)) };
+  await pump(exchange, stream, response, {
+    clock: generation.clock,
+    stallMs: generation.settings.server.limits.stallMs,
+    heartbeatMs: generation.settings.server.limits.heartbeatMs,
+    dialect: dialect.client,
+    showUsage: (original as ChatRequest).stream_options?.include_usage === true,
+  });
+}
+
+async function* fromArray<T>(items: Iterable<T>): AsyncGenerator<T> {
+  yield* items;
+}
+
+function replyHeaders(exchange: LiveExchange): Record<string, string> {
+  const headers: Record<string, string> = {
+    "x-request-id": exchange.id,
+    "request-id": exchange.id,
+    "x-content-type-options": "nosniff",
+  };
+  if (exchange.attempts.length > 0 && exchange.target) {
+    headers["x-headgate-provider"] = exchange.target.provider;
+    headers["x-headgate-model"] = exchange.target.model;
+    headers["x-headgate-attempts"] = String(exchange.attempts.length);
+  }
+  for (const [name, value] of exchange.headers) headers[name] = value;
+  return headers;
+}
+
+function fail(exchange: LiveExchange, error: GatewayError, dialect: ClientSide, response: ServerResponse): Outcome {
+  const begun = response.headersSent;
+  exchange.abort(error);
+  exchange.upstream?.destroy();
+  if (error.code === "client_closed") {
+    response.destroy();
+    return close(exchange, "cancelled", 499, error);
+  }
+  sendError(response, error, dialect.client, exchange.id, Object.fromEntries(exchange.headers));
+  if (begun) return close(exchange, "cut", 200, error);
+  return close(exchange, exchange.attempts.length === 0 && error.status < 500 ? "refused" : "failed", error.status, error);
+}
+
+function close(exchange: LiveExchange, kind: Outcome["kind"], status: number, error?: GatewayError): Outcome {
+  let usage: Usage | null = null;
+  for (const attempt of exchange.attempts) usage = sum(usage, attempt.usage);
+  return { kind, status, usage, estimated: exchange.estimated, ...(error ? { error } : {}) };
+}
+
+function sum(total: Usage | null, more: Usage | undefined): Usage | null {
+  if (!total || !more) return total ?? more ?? null;
+  return {
+    inputTokens: total.inputTokens + more.inputTokens,
+    outputTokens: total.outputTokens + more.outputTokens,
+    cachedTokens: total.cachedTokens + more.cachedTokens,
+    cacheWriteTokens: total.cacheWriteTokens + more.cacheWriteTokens,
+    reasoningTokens: total.reasoningTokens + more.reasoningTokens,
+  };
+}

@@ -1,0 +1,20 @@
+/** The public entry point: everything a config, a plugin or a preset imports. */
+export * from "./config/index.ts";
+export * from "./di.ts";
+export * from "./dialects/canonical.ts";
+export * from "./dialects/dialect.ts";
+export * from "./errors.ts";
+export * from "./exchange.ts";
+export * from "./http/api.ts";
+export * from "./plugin.ts";
+export * from "./provider.ts";
+export * from "./services/clock.ts";
+export * from "./services/events.ts";
+export * from "./services/ids.ts";
+export * from "./services/key-value.ts";
+export * from "./services/logger.ts";
+export * from "./services/metrics.ts";
+export * from "./services/random.ts";
+export * from "./services/tokens.ts";
+export * from "./upstream/catalogue.ts";
+export type { UpstreamBody, UpstreamRequest, UpstreamResponse } from "./upstream/client.ts";

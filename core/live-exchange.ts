@@ -1,0 +1,125 @@
+import type { JsonObject } from "./dialects/canonical.ts";
+import type { CanonicalRequest, Operation } from "./dialects/dialect.ts";
+import type { GatewayError } from "./errors.ts";
+import type { Attempt, Exchange, Note, Outcome, Reply, Target, Timing } from "./exchange.ts";
+
+export interface ExchangeInit {
+  readonly id: string;
+  readonly operation: Operation;
+  readonly dialect: string;
+  readonly client: Exchange["client"];
+  readonly startedAt: number;
+  readonly wire: JsonObject;
+  readonly request: CanonicalRequest;
+}
+
+/** What the chain is doing on behalf of an exchange right now; see `LinkRun` in chain.ts. */
+export interface ActiveLink {
+  readonly name: string;
+  /** Ends the link's turn when it has worked longer than allowed. */
+  checkTime(now: number): void;
+}
+
+interface Callback {
+  readonly plugin: string;
+  readonly run: (outcome: Outcome) => void | Promise<void>;
+}
+
+/** The exchange with the levers that the core alone pulls: abort, settle, and the link that is at work. */
+export class LiveExchange implements Exchange {
+  readonly id: string;
+  readonly operation: Operation;
+  readonly dialect: string;
+  readonly client: Exchange["client"];
+  readonly startedAt: number;
+  readonly wire: JsonObject;
+  /** The canonical request before any plugin touched it. */
+  readonly original: CanonicalRequest;
+  readonly requestedModel: string;
+  readonly attempts: Attempt[] = [];
+  readonly headers = new Map<string, string>();
+  readonly notes: Note[] = [];
+  readonly timings: Timing[] = [];
+  request: CanonicalRequest;
+  targets: readonly Target[] = [];
+  /** Why `targets` is empty, when the model is not known. */
+  unresolved: GatewayError | undefined;
+  target: Target | undefined;
+  reply: Reply | undefined;
+  /** The link at work, for notes and the watchdog. */
+  active: ActiveLink | undefined;
+  /** Why the call was aborted, once it was. */
+  aborted: GatewayError | undefined;
+  /** What the provider is still sending for the current attempt; ended before another attempt begins. */
+  upstream: { destroy(): void } | undefined;
+  /** True once any part of the usage had to be estimated. */
+  estimated = false;
+
+  #controller: AbortController | undefined;
+  readonly #onAbort = new Set<(reason: GatewayError) => void>();
+  readonly #callbacks: Callback[] = [];
+  #settled = false;
+
+  constructor(init: ExchangeInit) {
+    this.id = init.id;
+    this.operation = init.operation;
+    this.dialect = init.dialect;
+    this.client = init.client;
+    this.startedAt = init.startedAt;
+    this.wire = init.wire;
+    this.original = init.request;
+    this.request = init.request;
+    this.requestedModel = init.request.model ?? "";
+  }
+
+  /** Made when first asked for: most calls never need one, and it is the dearest object here. */
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.aborted) this.#controller.abort(this.aborted);
+    }
+    return this.#controller.signal;
+  }
+
+  note(text: string): void {
+    this.notes.push({ plugin: this.active?.name ?? "core", text });
+  }
+
+  onSettled(run: Callback["run"]): void {
+    this.#callbacks.push({ plugin: this.active?.name ?? "core", run });
+  }
+
+  /** Runs `callback` when the call is aborted; returns how to take it back. */
+  onAbort(callback: (reason: GatewayError) => void): () => void {
+    if (this.aborted) callback(this.aborted);
+    else this.#onAbort.add(callback);
+    return () => this.#onAbort.delete(callback);
+  }
+
+  /** Stops everything that is done for this call; the first reason stands. */
+  abort(reason: GatewayError): void {
+    if (this.aborted || this.#settled) return;
+    this.aborted = reason;
+    for (const callback of this.#onAbort) callback(reason);
+    this.#onAbort.clear();
+    this.#controller?.abort(reason);
+  }
+
+  /** Tells everyone how the call ended. `onFault` hears of each callback that failed; the promise resolves when all are done. */
+  async settle(outcome: Outcome, onFault: (plugin: string, error: unknown) => void): Promise<void> {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#onAbort.clear();
+    let pending: Promise<void>[] | undefined;
+    for (let index = this.#callbacks.length - 1; index >= 0; index--) {
+      const { plugin, run } = this.#callbacks[index] as Callback;
+      try {
+        const result = run(outcome);
+        if (result) (pending ??= []).push(result.catch((error) => onFault(plugin, error)));
+      } catch (error) {
+        onFault(plugin, error);
+      }
+    }
+    if (pending) await Promise.all(pending);
+  }
+}

@@ -1,0 +1,72 @@
+import { inspect } from "node:util";
+
+export const REDACTED = "[redacted]";
+
+const SECRET_KEY = /authorization|cookie|passw|passphrase|secret|credential|private[-_]?key|api[-_]?key$|token$/i;
+const MAX_DEPTH = 6;
+const MAX_ITEMS = 100;
+const MAX_TEXT = 8192;
+const MAX_CAUSES = 5;
+
+/** One quick look that spares most texts the replacements. */
+const SUSPECT = /:\/\/[^/@]*@|bearer |basic |(?:key|token|secret|password)=|sk-|gsk_|xai-|AIza|AKIA|eyJ/i;
+// Each try ends at the first character its class leaves out, so no text takes more than linear time.
+const CREDENTIALS: readonly (readonly [RegExp, string])[] = [
+  [/:\/\/[^\s/@"\\]*@/g, `://${REDACTED}@`],
+  [/\b(bearer|basic) +[\w+/=.~-]{6,}/gi, `$1 ${REDACTED}`],
+  [/(key|token|secret|password)=[^\s"\\&]+/gi, `$1=${REDACTED}`],
+  [/\b(?:sk-|gsk_|xai-|AIza|AKIA)[\w-]{8,}/g, REDACTED],
+  [/\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+/g, REDACTED],
+];
+
+/** `text` with everything that looks like a credential masked. JSON text stays JSON: no pattern reaches across a quote. */
+export function maskText(text: string): string {
+  if (!SUSPECT.test(text)) return text;
+  return CREDENTIALS.reduce((masked, [pattern, replacement]) => masked.replace(pattern, replacement), text);
+}
+
+/**
+ * A copy of log fields that is safe and small enough to write: values under secret-looking keys are replaced at any
+ * depth, errors become plain objects, and texts, lists and nesting are cut. Numbers and booleans are never secret, so
+ * that `time_to_first_token` stays readable.
+ */
+export function redactFields(fields: object, stacks: boolean): Record<string, unknown> {
+  return copyFields(fields, stacks, 0);
+}
+
+function copyFields(fields: object, stacks: boolean, depth: number): Record<string, unknown> {
+  const copy: Record<string, unknown> = Object.create(null);
+  let room = MAX_ITEMS;
+  for (const key of Object.keys(fields)) {
+    if (room-- === 0) break;
+    const value: unknown = fields[key as keyof typeof fields];
+    const secret = (typeof value === "string" || (typeof value === "object" && value !== null)) && SECRET_KEY.test(key);
+    copy[key] = secret ? REDACTED : copyValue(value, stacks, depth);
+  }
+  return copy;
+}
+
+function copyValue(value: unknown, stacks: boolean, depth: number): unknown {
+  if (typeof value === "string") return value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}… (${value.length} characters)` : value;
+  if (typeof value === "bigint") return String(value);
+  if (typeof value !== "object" || value === null) return value;
+  if (value instanceof Error) return describeError(value, stacks);
+  if (value instanceof Date) return value;
+  if (depth === MAX_DEPTH) return "[deeper]";
+  if (Array.isArray(value)) return value.slice(0, MAX_ITEMS).map((item) => copyValue(item, stacks, depth + 1));
+  return copyFields(value instanceof Map ? Object.fromEntries(value) : value, stacks, depth + 1);
+}
+
+/** An error and its causes as `{ type, code, message, plugin, stack, cause }`; stacks only where asked for. */
+export function describeError(error: unknown, stacks: boolean, causes = MAX_CAUSES): Record<string, unknown> {
+  if (!(error instanceof Error)) return { message: typeof error === "string" ? error : inspect(error, { depth: 1 }) };
+  const { code, plugin } = error as { code?: unknown; plugin?: unknown };
+  return {
+    type: error.name,
+    code,
+    message: copyValue(error.message, false, 0),
+    plugin,
+    stack: stacks ? error.stack : undefined,
+    cause: error.cause === undefined || causes === 0 ? undefined : describeError(error.cause, stacks, causes - 1),
+  };
+}

@@ -1,0 +1,32 @@
+import type { Json, JsonObject } from "../dialects/canonical.ts";
+import { GatewayError } from "../errors.ts";
+import type { UpstreamBody } from "./client.ts";
+
+/** A whole body in memory; GatewayError `upstream_invalid` when it is larger than `limit` bytes. */
+export async function readAll(body: UpstreamBody, limit: number): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  for (let piece = await body.read(); piece; piece = await body.read()) {
+    length += piece.length;
+    if (length > limit) {
+      body.destroy();
+      throw new GatewayError("upstream_invalid", { cause: new Error(`the answer is larger than ${limit} bytes`) });
+    }
+    pieces.push(piece);
+  }
+  return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces, length);
+}
+
+/** A JSON object, or GatewayError `upstream_invalid`. */
+export function parseObject(bytes: Buffer): JsonObject {
+  let parsed: Json;
+  try {
+    parsed = JSON.parse(bytes.toString("utf8")) as Json;
+  } catch (cause) {
+    throw new GatewayError("upstream_invalid", { cause });
+  }
+  if (parsed === null || typeof parsed !== "object" || Array.isArray(parsed)) {
+    throw new GatewayError("upstream_invalid", { cause: new Error("the answer is not a JSON object") });
+  }
+  return parsed as JsonObject;
+}

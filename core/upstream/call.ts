@@ -1,0 +1,277 @@
+import type { ChatRequest, Json, JsonObject, Usage } from "../dialects/canonical.ts";
+import type { CanonicalReply, Dialect, UpstreamDialect } from "../dialects/dialect.ts";
+import { GatewayError } from "../errors.ts";
+import type { Attempt, JsonReply, Target } from "../exchange.ts";
+import type { LiveExchange } from "../live-exchange.ts";
+import type { Provider } from "../provider.ts";
+import type { Clock } from "../services/clock.ts";
+import type { Ids } from "../services/ids.ts";
+import type { Tokens } from "../services/tokens.ts";
+import { parseObject, readAll } from "./body.ts";
+import type { PendingResponse, UpstreamBody, UpstreamClient, UpstreamRequest } from "./client.ts";
+import { relayError } from "./relay-error.ts";
+import { UpstreamStream } from "./stream.ts";
+
+export interface CallServices {
+  readonly providers: ReadonlyMap<string, Provider>;
+  readonly dialects: ReadonlyMap<string, Dialect>;
+  readonly client: UpstreamClient;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly tokens: Tokens;
+  /** The body of `GET /v1/models`. */
+  readonly modelList: () => JsonObject;
+  readonly limits: { readonly firstContentMs: number; readonly idleMs: number; readonly bodyBytes: number };
+}
+
+/** The innermost link: one attempt at the exchange's target, up to the point where its answer is committed. */
+export function createCall(services: CallServices): (exchange: LiveExchange) => Promise<void> {
+  return async (exchange) => {
+    if (exchange.operation === "models") {
+      exchange.reply = { kind: "json", body: services.modelList() };
+      return;
+    }
+    exchange.upstream?.destroy();
+    const target = (exchange.target ??= exchange.targets[0]);
+    if (!target) throw exchange.unresolved ?? new GatewayError("model_not_found", { param: "model" });
+    const provider = services.providers.get(target.provider);
+    const dialect = provider && services.dialects.get(provider.dialect)?.upstream;
+    if (!provider || !dialect) throw new GatewayError("model_not_found", { param: "model", message: `There is no provider "${target.provider}".` });
+    const path = (provider.path ?? dialect.path)(exchange.operation, target.model, wantsStream(exchange));
+    if (path === null) return answerLocally(services, exchange, target);
+    await new AttemptRun(services, exchange, target, provider, dialect).run(path);
+  };
+}
+
+/** Token counts are ours to give where a provider has no endpoint for them. */
+function answerLocally({ tokens }: CallServices, exchange: LiveExchange, target: Target): void {
+  if (exchange.operation !== "count_tokens") {
+    throw new GatewayError("unsupported_operation", { message: `The provider "${target.provider}" does not offer ${exchange.operation}.` });
+  }
+  const count = tokens.request(exchange.request as ChatRequest, target.model);
+  if (count.estimated) exchange.headers.set("x-headgate-estimated", "true");
+  exchange.reply = { kind: "json", body: { input_tokens: count.tokens } };
+}
+
+export function wantsStream(exchange: Pick<LiveExchange, "operation" | "request">): boolean {
+  return exchange.operation === "chat" && exchange.request.stream === true;
+}
+
+class AttemptRun {
+  readonly #services: CallServices;
+  readonly #exchange: LiveExchange;
+  readonly #provider: Provider;
+  readonly #dialect: UpstreamDialect;
+  readonly #attempt: Attempt;
+  #stream: UpstreamStream | undefined;
+  #over = false;
+
+  constructor(services: CallServices, exchange: LiveExchange, target: Target, provider: Provider, dialect: UpstreamDialect) {
+    this.#services = services;
+    this.#exchange = exchange;
+    this.#provider = provider;
+    this.#dialect = dialect;
+    this.#attempt = { id: services.ids.next("att"), target, startedAt: services.clock.monotonic() };
+  }
+
+  async run(path: string): Promise<void> {
+    const { clock, limits } = this.#services;
+    const exchange = this.#exchange;
+    const stream = wantsStream(exchange);
+    const request = this.#write(path, stream);
+    exchange.attempts.push(this.#attempt);
+
+    const pending = this.#send(request);
+    const giveUp = (reason: GatewayError) => {
+      if (this.#stream) return this.#stream.destroy(reason);
+      pending.destroy(reason);
+      this.#finish(reason);
+    };
+    exchange.upstream = { destroy: () => giveUp(new GatewayError("client_closed")) };
+    const stopListening = exchange.onAbort(giveUp);
+    const deadline = clock.timer(limits.firstContentMs, () => giveUp(new GatewayError("upstream_timeout")));
+    try {
+      const { status, headers, body } = await pending.response;
+      this.#attempt.status = status;
+      if (status >= 300) throw await this.#rejected(status, headers, body);
+      if (!stream) {
+        await this.#readWhole(body);
+        stopListening();
+        return;
+      }
+      if (!String(headers["content-type"]).startsWith("text/event-stream")) {
+        body.destroy();
+        throw new GatewayError("upstream_invalid", { cause: new Error(`a stream was asked for, ${headers["content-type"]} came`) });
+      }
+      await this.#readStream(body, giveUp, stopListening);
+    } catch (error) {
+      stopListening();
+      pending.destroy(new GatewayError("client_closed"));
+      const failure = error instanceof GatewayError ? error : new GatewayError("upstream_invalid", { cause: error });
+      this.#finish(failure);
+      throw failure;
+    } finally {
+      deadline.cancel();
+    }
+  }
+
+  #write(path: string, stream: boolean): UpstreamRequest {
+    const exchange = this.#exchange;
+    const { operation, request, target } = exchange;
+    const model = (target as Target).model;
+    const written =
+      exchange.dialect === this.#provider.dialect
+        ? this.#dialect.patchRequest(operation, exchange.wire, exchange.original, request, model)
+        : this.#dialect.writeRequest(operation, request, model);
+    if (written.dropped.length > 0) {
+      exchange.note(`dropped ${written.dropped.join(", ")}: ${this.#provider.dialect} has no such field`);
+      exchange.headers.set("x-headgate-dropped", written.dropped.join(", "));
+    }
+    const body = this.#provider.adapt?.(operation, written.body) ?? written.body;
+    return {
+      method: "POST",
+      url: this.#provider.baseUrl + path,
+      headers: {
+        ...this.#forwarded(),
+        ...this.#provider.headers(),
+        "content-type": "application/json",
+        accept: stream ? "text/event-stream" : "application/json",
+        "accept-encoding": "identity",
+      },
+      body: JSON.stringify(body),
+    };
+  }
+
+  /** The few client headers that a provider of the client's own dialect understands; nothing else is passed on. */
+  #forwarded(): Record<string, string> {
+    const names = this.#exchange.dialect === this.#provider.dialect ? this.#dialect.forwardedHeaders : undefined;
+    const forwarded: Record<string, string> = {};
+    for (const name of names ?? []) {
+      const value = this.#exchange.client.headers[name];
+      if (typeof value === "string") forwarded[name] = value;
+    }
+    return forwarded;
+  }
+
+  #send(request: UpstreamRequest): PendingResponse {
+    if (!this.#provider.send) return this.#services.client.send(request);
+    const { promise, reject, resolve } = Promise.withResolvers<Awaited<PendingResponse["response"]>>();
+    const answer = this.#provider.send(request);
+    answer.then(resolve, reject);
+    return {
+      response: promise,
+      destroy(reason) {
+        reject(reason);
+        answer.then(({ body }) => body.destroy(reason), reject);
+      },
+    };
+  }
+
+  async #rejected(status: number, headers: Record<string, unknown>, body: UpstreamBody): Promise<GatewayError> {
+    if (status < 400) {
+      body.destroy();
+      return new GatewayError("upstream_invalid", { cause: new Error(`the provider redirects (${status}); redirects are not followed`) });
+    }
+    const text = await readAll(body, 64 * 1024).then(
+      (bytes) => bytes.toString("utf8"),
+      () => "",
+    );
+    let parsed: Json = null;
+    try {
+      parsed = JSON.parse(text) as Json;
+    } catch {
+      parsed = text;
+    }
+    return relayError(status, headers, this.#dialect.readError(status, parsed), this.#provider);
+  }
+
+  async #readWhole(body: UpstreamBody): Promise<void> {
+    const { operation } = this.#exchange;
+    const raw = await readAll(body, this.#services.limits.bodyBytes);
+    const parsed = parseObject(raw);
+    this.#attempt.firstContentAt = this.#services.clock.monotonic();
+    const usage = this.#dialect.readUsage(operation, parsed);
+    if (usage) this.#attempt.usage = usage;
+    else if (operation === "chat") this.#attempt.usage = this.#estimate(raw.length, null);
+    this.#exchange.reply = new UpstreamReply(this.#provider.dialect, raw, () =>
+      this.#dialect.readReply(operation, parsed, this.#exchange.request),
+    );
+    // A reply that will be translated is read now, while another target can still be tried.
+    if (this.#provider.dialect !== this.#exchange.dialect) void this.#exchange.reply.body;
+    this.#finish();
+  }
+
+  async #readStream(body: UpstreamBody, giveUp: (reason: GatewayError) => void, stopListening: () => void): Promise<void> {
+    const { clock, limits } = this.#services;
+    const exchange = this.#exchange;
+    const reader = this.#dialect.streamReader({ model: (exchange.target as Target).model, request: exchange.request });
+    const idle = clock.timer(limits.idleMs, () => giveUp(new GatewayError("upstream_timeout")));
+    const stream = new UpstreamStream({
+      dialect: this.#provider.dialect,
+      body,
+      reader,
+      toError: () => relayError(502, {}, reader.error ?? {}, this.#provider),
+      onActivity: () => idle.refresh(),
+      onEnd: (error) => {
+        idle.cancel();
+        stopListening();
+        this.#finish(error);
+      },
+    });
+    this.#stream = stream;
+    await stream.commit();
+    this.#attempt.firstContentAt = clock.monotonic();
+    exchange.reply = { kind: "stream", stream };
+  }
+
+  /** Closes the books on this attempt, once. An answer whose usage was never stated, or not to the end, is estimated. */
+  #finish(error?: GatewayError): void {
+    if (this.#over) return;
+    this.#over = true;
+    const attempt = this.#attempt;
+    attempt.endedAt = this.#services.clock.monotonic();
+    if (error) attempt.error = error;
+    const stream = this.#stream;
+    if (!stream) return;
+    if (stream.usage && !error) attempt.usage = stream.usage;
+    else if (attempt.firstContentAt !== undefined) attempt.usage = this.#estimate(stream.outputBytes, stream.usage);
+  }
+
+  /** Output at four bytes a token, unless the provider has stated more; input as it stated, else counted by us. */
+  #estimate(outputBytes: number, stated: Usage | null): Usage {
+    this.#exchange.estimated = true;
+    const outputTokens = Math.max(Math.ceil(outputBytes / 4), stated?.outputTokens ?? 0);
+    if (stated && stated.inputTokens > 0) return { ...stated, outputTokens };
+    const { tokens } = this.#services.tokens.request(this.#exchange.request as ChatRequest, this.#attempt.target.model);
+    return { inputTokens: tokens, outputTokens, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 };
+  }
+}
+
+/** A whole answer from a provider: its bytes as they came, and the canonical body when someone asks for it. */
+export class UpstreamReply implements JsonReply {
+  readonly kind = "json";
+  readonly dialect: string;
+  #raw: Buffer | undefined;
+  #body: CanonicalReply | undefined;
+  readonly #read: () => CanonicalReply;
+
+  constructor(dialect: string, raw: Buffer, read: () => CanonicalReply) {
+    this.dialect = dialect;
+    this.#raw = raw;
+    this.#read = read;
+  }
+
+  /** Undefined once a plugin has replaced the body. */
+  get raw(): Buffer | undefined {
+    return this.#raw;
+  }
+
+  get body(): CanonicalReply {
+    return (this.#body ??= this.#read());
+  }
+
+  set body(body: CanonicalReply) {
+    this.#body = body;
+    this.#raw = undefined;
+  }
+}

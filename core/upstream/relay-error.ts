@@ -1,0 +1,58 @@
+import type { UpstreamErrorInfo } from "../dialects/dialect.ts";
+import { GatewayError } from "../errors.ts";
+import type { Provider } from "../provider.ts";
+
+/** Statuses by which a provider blames the request itself: the client is told what the provider said. */
+const CLIENT_FAULTS = new Set([400, 404, 409, 413, 422]);
+const LONGEST_MESSAGE = 1_000;
+
+/**
+ * A provider's error as the client is to see it. Faults of the request keep their status and message; the gateway's own
+ * credentials being refused is nobody's business but the operator's, and a broken provider's text is not passed on.
+ */
+export function relayError(
+  status: number,
+  headers: Readonly<Record<string, unknown>>,
+  info: UpstreamErrorInfo,
+  provider: Pick<Provider, "name" | "headers">,
+): GatewayError {
+  const cause = new Error(`${provider.name} answered ${status}: ${info.type ?? ""} ${info.code ?? ""} ${info.message ?? ""}`.trim());
+  const kind = `${info.type ?? ""} ${info.code ?? ""}`;
+  if (status === 401 || status === 403 || status === 407) return new GatewayError("upstream_auth_failed", { cause });
+  if (status === 429 || /rate_limit|RESOURCE_EXHAUSTED/i.test(kind)) {
+    const spent = /insufficient_quota|billing/i.test(kind);
+    const retryAfter = readRetryAfter(headers);
+    return new GatewayError("upstream_rate_limited", { cause, retry: !spent, ...(retryAfter === undefined ? {} : { retryAfter }) });
+  }
+  if (status === 503 || status === 529 || /overloaded/i.test(kind)) {
+    const retryAfter = readRetryAfter(headers);
+    return new GatewayError("upstream_overloaded", { cause, ...(retryAfter === undefined ? {} : { retryAfter }) });
+  }
+  if (status === 408 || status === 504) return new GatewayError("upstream_timeout", { cause });
+  if (CLIENT_FAULTS.has(status)) {
+    return new GatewayError("upstream_rejected", {
+      status,
+      cause,
+      param: info.param ?? null,
+      ...(info.message ? { message: redact(info.message.slice(0, LONGEST_MESSAGE), provider) } : {}),
+    });
+  }
+  return new GatewayError("upstream_failed", { cause });
+}
+
+/** Seconds, from `retry-after-ms` or `retry-after` (seconds or an HTTP date is ignored as too vague); garbage and negatives are ignored. */
+function readRetryAfter(headers: Readonly<Record<string, unknown>>): number | undefined {
+  const ms = Number(headers["retry-after-ms"] ?? Number.NaN);
+  const seconds = Number.isFinite(ms) ? ms / 1000 : Number(headers["retry-after"] ?? Number.NaN);
+  return Number.isFinite(seconds) && seconds >= 0 ? seconds : undefined;
+}
+
+/** No credential of ours leaves in a message that quotes the request. */
+function redact(message: string, provider: Pick<Provider, "headers">): string {
+  let clean = message;
+  for (const value of Object.values(provider.headers())) {
+    const secret = value.replace(/^Bearer /i, "");
+    if (secret.length >= 8) clean = clean.replaceAll(secret, "***");
+  }
+  return clean;
+}

@@ -1,0 +1,148 @@
+import type { ChatChunk, Usage } from "../dialects/canonical.ts";
+import type { FrameKind, StreamReader } from "../dialects/dialect.ts";
+import { type Frame, SseFramer } from "../dialects/sse.ts";
+import { GatewayError } from "../errors.ts";
+import type { UpstreamBody } from "./client.ts";
+
+export interface UpstreamStreamOptions {
+  /** Name of the provider's dialect. */
+  readonly dialect: string;
+  readonly body: UpstreamBody;
+  readonly reader: StreamReader;
+  /** Turns the provider's mid-stream error into what the client is told. */
+  readonly toError: (reader: StreamReader) => GatewayError;
+  /** Told each time a piece is waited for. */
+  readonly onActivity: () => void;
+  /** Told once, when the last piece was read or the stream broke; `error` is absent for a whole answer. */
+  readonly onEnd: (error?: GatewayError) => void;
+}
+
+type Marked = { readonly frame: Frame; readonly kind: FrameKind };
+
+/**
+ * One provider's stream, read either as its own bytes or as canonical chunks, never both. Whole means that the
+ * dialect's terminator was seen; a body that merely ends has been cut.
+ */
+export class UpstreamStream implements AsyncIterable<ChatChunk> {
+  readonly dialect: string;
+  readonly #body: UpstreamBody;
+  readonly #reader: StreamReader;
+  readonly #options: UpstreamStreamOptions;
+  readonly #framer = new SseFramer();
+  /** What `commit` read: lifecycle frames and the first content. */
+  #held: Marked[] = [];
+  #over = false;
+  #error: GatewayError | undefined;
+
+  constructor(options: UpstreamStreamOptions) {
+    this.dialect = options.dialect;
+    this.#body = options.body;
+    this.#reader = options.reader;
+    this.#options = options;
+  }
+
+  get usage(): Usage | null {
+    return this.#reader.usage;
+  }
+
+  get outputBytes(): number {
+    return this.#reader.outputBytes;
+  }
+
+  /** Reads up to the first content, holding it all back. Rejects with a GatewayError when there is none to come. */
+  async commit(): Promise<void> {
+    for (;;) {
+      const batch = await this.#pull();
+      if (!batch) return;
+      this.#held.push(...batch);
+      if (batch.some(({ kind }) => kind === "content" || kind === "end")) return;
+    }
+  }
+
+  /**
+   * The next bytes for a client of the same dialect, or null after the last. Frames with nothing but usage are left out
+   * unless `showUsage`. Rejects when the stream breaks; what came before the break has been given out by then.
+   */
+  async bytes(showUsage: boolean): Promise<Buffer | null> {
+    for (;;) {
+      const batch = this.#held.length > 0 ? this.#held.splice(0) : await this.#pull();
+      if (!batch) return null;
+      const [only] = batch;
+      if (batch.length === 1 && only && (showUsage || only.kind !== "usage")) return only.frame.raw;
+      const shown = showUsage ? batch : batch.filter(({ kind }) => kind !== "usage");
+      if (shown.length > 0) return Buffer.concat(shown.map(({ frame }) => frame.raw));
+    }
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<ChatChunk> {
+    for (;;) {
+      const batch = this.#held.length > 0 ? this.#held.splice(0) : await this.#pull();
+      if (!batch) return;
+      for (const { frame, kind } of batch) if (kind !== "end") yield* this.#reader.decode(frame);
+    }
+  }
+
+  /** Gives the stream up and frees its connection. */
+  destroy(reason?: GatewayError): void {
+    if (this.#over) return;
+    this.#body.destroy(reason);
+    this.#finish(reason ?? new GatewayError("client_closed"));
+  }
+
+  /** The frames of one more piece; null when the answer is whole. Good frames before a bad one are given out first. */
+  async #pull(): Promise<Marked[] | null> {
+    if (this.#over) return this.#outcome();
+    try {
+      this.#options.onActivity();
+      const piece = await this.#body.read();
+      return this.#mark(piece);
+    } catch (error) {
+      this.#finish(error as GatewayError);
+      return this.#outcome();
+    }
+  }
+
+  #mark(piece: Buffer | null): Marked[] | null {
+    const frames = piece ? this.#framer.push(piece) : this.#framer.end();
+    const batch: Marked[] = [];
+    for (const frame of frames) {
+      const kind = this.#reader.inspect(frame);
+      if (kind === "error") {
+        this.#finish(this.#options.toError(this.#reader));
+        this.#body.destroy();
+        break;
+      }
+      batch.push({ frame, kind });
+      if (kind === "end") {
+        this.#finish();
+        drain(this.#body);
+        break;
+      }
+    }
+    if (piece === null && !this.#over) this.#finish(this.#reader.endsWithBody ? undefined : new GatewayError("upstream_cut"));
+    return batch.length > 0 || !this.#over ? batch : this.#outcome();
+  }
+
+  #finish(error?: GatewayError): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#error = error;
+    this.#options.onEnd(error);
+  }
+
+  #outcome(): null {
+    if (this.#error) throw this.#error;
+    return null;
+  }
+}
+
+/** Reads off what follows the terminator, so that the connection can be used again; a provider that goes on talking loses it. */
+function drain(body: UpstreamBody): void {
+  const next = (left: number): Promise<void> =>
+    body.read().then((piece) => {
+      if (piece === null) return;
+      if (left === 0) body.destroy();
+      else return next(left - 1);
+    });
+  next(4).catch(() => body.destroy());
+}
