@@ -157,7 +157,7 @@ class LinkRun implements ActiveLink {
 
   readonly #threw = (error: unknown): void => {
     if (this.#state === "done") return;
-    if (this.#foreign?.error === error) {
+    if (this.#foreign && this.#foreign.error === error) {
       this.#close();
       return this.#reject(error);
     }

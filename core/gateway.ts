@@ -2,16 +2,16 @@ import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import type { z } from "zod";
 import type { ResolvedConfig } from "./config/check.ts";
 import type { ServerOptions } from "./config/schema.ts";
-import { bind, Scope } from "./di.ts";
+import { type Binding, bind, Scope } from "./di.ts";
 import { Generation } from "./generation.ts";
 import { answerClientError } from "./http/client-error.ts";
-import type { Binding } from "./di.ts";
 import { Clock } from "./services/clock.ts";
 import { Events } from "./services/events.ts";
-import { createLogger, Logger } from "./services/logger.ts";
-import type { z } from "zod";
+import { createLogger, Logger, type RootLogger } from "./services/logger.ts";
+import { Metrics } from "./services/metrics.ts";
 
 export interface GatewayOptions {
   /** Services to use in place of the defaults (a fake clock, a quiet logger). */
@@ -44,13 +44,17 @@ class RunningGateway implements Gateway {
   readonly #generations = new Set<Generation>();
   readonly #server: Server;
   readonly #clock: Clock;
+  #ownLogger: RootLogger | undefined;
   #current: Generation;
   #stopping: Promise<void> | undefined;
   #hurry: () => void = () => undefined;
 
   constructor(config: ResolvedConfig, { services = [] }: GatewayOptions) {
-    this.#scope.bind(bind(Logger, createLogger({ level: config.settings.log.level })));
     for (const binding of services) this.#scope.bind(binding);
+    if (!services.some(({ token }) => token === Logger)) {
+      this.#ownLogger = createLogger({ level: config.settings.log.level, metrics: this.#scope.get(Metrics) });
+      this.#scope.bind(bind(Logger, this.#ownLogger));
+    }
     this.#clock = this.#scope.get(Clock);
     this.#state.startedAt = this.#clock.monotonic();
     this.#current = new Generation(config, this.#scope, this.#state);
@@ -113,6 +117,7 @@ class RunningGateway implements Gateway {
     await Promise.race([closed, this.#after(250)]);
     this.#server.closeAllConnections();
     for (const generation of generations) await generation.stop();
+    await this.#ownLogger?.close(500);
   }
 
   #after(ms: number): Promise<void> {

@@ -65,7 +65,7 @@ export class Generation {
   constructor(config: ResolvedConfig, root: Scope, server: ServerState) {
     this.settings = config.settings;
     const base = root.child();
-    this.#keyValue = createKeyValue({ url: config.settings.redis, clock: base.get(Clock), logger: base.get(Logger) });
+    this.#keyValue = createKeyValue({ url: config.settings.redis?.reveal(), clock: base.get(Clock), logger: base.get(Logger) });
     base.bind(bind(KeyValue, this.#keyValue));
     this.#client = new UpstreamClient({ connectMs: config.settings.upstream.connectMs });
     const providers = new Map(config.providers.map((entry) => [entry.name, setUp("provider", entry, base)]));
@@ -142,6 +142,7 @@ export class Generation {
       }
       this.#started.push(instance);
     }
+    this.#keyValue.start?.();
     this.catalogue.start();
     this.#watchdog = this.clock.interval(250, () => this.#watch());
   }

@@ -4,11 +4,10 @@ import type { ProviderEntry } from "../provider.ts";
 import { describeValue, oneOf } from "./describe.ts";
 import { type Found, flatten, readPlugin, readProvider } from "./entries.ts";
 import { explain, showPath } from "./explain.ts";
-import { frozenCopy } from "./frozen.ts";
 import { ConfigError, type Mistake } from "./mistakes.ts";
 import { didYouMean } from "./nearest.ts";
+import { frozenCopy, isPlain } from "./plain.ts";
 import { type Settings, SettingsSchema } from "./schema.ts";
-import { isPlain } from "./secret.ts";
 
 /** One plugin of the chain, checked. */
 export interface ResolvedPlugin {

@@ -1,5 +1,7 @@
 import type { z } from "zod";
-import { isPlain, isSensitive, Secret, withoutCredentials } from "./secret.ts";
+import { maskText } from "../services/redact.ts";
+import { isPlain } from "./plain.ts";
+import { isSensitive, Secret } from "./secret.ts";
 
 /** A schema as JSON Schema, which says in data what zod says in code. */
 export type Shape = z.core.JSONSchema.BaseSchema;
@@ -54,7 +56,7 @@ export function describeValue(value: unknown, key = ""): string {
   if (Secret.is(value)) return "a secret";
   if (typeof value === "string") {
     if (isSensitive(key)) return value === "" ? "an empty text" : "a text (not shown)";
-    const text = JSON.stringify(withoutCredentials(value));
+    const text = JSON.stringify(maskText(value));
     return text.length > MAX_LENGTH ? `${text.slice(0, MAX_LENGTH)}… (${value.length} characters)` : text;
   }
   if (typeof value === "function") return value.name ? `the function ${value.name}` : "a function";

@@ -4,7 +4,7 @@ import type { ProviderEntry } from "../provider.ts";
 import { describeValue } from "./describe.ts";
 import type { Mistake } from "./mistakes.ts";
 import { didYouMean } from "./nearest.ts";
-import { isPlain } from "./secret.ts";
+import { isPlain } from "./plain.ts";
 
 /** A value of a config's list and where it stands, such as `plugins[2][0]`. */
 export interface Listing {

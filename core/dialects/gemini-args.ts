@@ -3,7 +3,7 @@ import { isArray, isObject } from "./checks.ts";
 
 type Container = Json[] | { [key: string]: Json };
 
-/** Longest path, and longest gap-free list index, that a provider may build. */
+/** Longest path that a provider may build. */
 const DEPTH_LIMIT = 64;
 
 /**
@@ -12,12 +12,7 @@ const DEPTH_LIMIT = 64;
  * that fit nowhere are ignored: they are the provider's mistake.
  */
 export class PartialArguments {
-  readonly #root: { [key: string]: Json };
-
-  constructor(whole: Json | undefined) {
-    this.#root = Object.assign(Object.create(null), isObject(whole) ? null : undefined);
-    if (isObject(whole)) for (const [key, value] of Object.entries(whole)) this.#root[key] = value as Json;
-  }
+  readonly #root: { [key: string]: Json } = Object.create(null);
 
   add(piece: Json): void {
     if (!isObject(piece) || typeof piece.jsonPath !== "string") return;

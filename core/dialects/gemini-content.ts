@@ -1,6 +1,6 @@
 import type { AssistantMessage, ContentPart, JsonObject, Message, ToolCall, ToolMessage } from "./canonical.ts";
 import { isObject, unsupported } from "./checks.ts";
-import { parseArguments, partsOf, readDataUrl, textOf } from "./translation.ts";
+import { functionCalls, parseArguments, partsOf, readDataUrl, textOf } from "./translation.ts";
 
 export const TARGET = "Gemini";
 
@@ -58,15 +58,27 @@ class ContentsWriter {
   }
 
   add(message: Message, path: string): void {
-    if (message.role === "tool") return this.#addResult(message, path);
-    this.#results = undefined;
-    if (message.name !== undefined) this.#dropped.add("messages[].name");
-    if (message.role === "assistant") return this.#addTurn("model", this.#assistantParts(message, path));
-    if (message.role === "user") return this.#addTurn("user", this.#parts(message.content, path));
-    if (message.role !== "system" && message.role !== "developer") throw unsupported(`${path}.role`, TARGET);
-    partsOf(message.content).forEach((part, index) => {
-      this.system.push({ text: this.#text(part, `${path}.content[${index}]`) });
-    });
+    if (message.role !== "tool") {
+      this.#results = undefined;
+      if (message.name) this.#dropped.add("messages[].name");
+    }
+    switch (message.role) {
+      case "system":
+      case "developer":
+        this.system.push(...partsOf(message.content).map((part, index) => ({ text: this.#text(part, `${path}.content[${index}]`) })));
+        break;
+      case "user":
+        this.#addTurn("user", this.#parts(message.content, path));
+        break;
+      case "assistant":
+        this.#addTurn("model", this.#assistantParts(message, path));
+        break;
+      case "tool":
+        this.#addResult(message, path);
+        break;
+      default:
+        throw unsupported(`${path}.role`, TARGET);
+    }
   }
 
   #addTurn(role: string, parts: JsonObject[]): void {
@@ -95,7 +107,7 @@ class ContentsWriter {
   }
 
   #assistantParts(message: AssistantMessage, path: string): JsonObject[] {
-    const calls = message.tool_calls ?? [];
+    const calls = functionCalls(message, path, TARGET);
     const signed = calls.some((call) => signatureOf(call) !== undefined);
     return [
       ...this.#thoughts(message),
@@ -115,7 +127,7 @@ class ContentsWriter {
   #thoughts({ reasoning_details, reasoning_content }: AssistantMessage): JsonObject[] {
     if (!reasoning_details) return reasoning_content ? [{ text: reasoning_content, thought: true }] : [];
     return reasoning_details.flatMap((detail) => {
-      if (detail.type === "thinking") return detail.thinking === "" ? [] : [{ text: detail.thinking, thought: true }];
+      if (detail.type === "thinking") return detail.thinking ? [{ text: detail.thinking, thought: true }] : [];
       this.#dropped.add("messages[].reasoning_details");
       return [];
     });
@@ -128,7 +140,7 @@ class ContentsWriter {
   #part(part: ContentPart, path: string): JsonObject {
     if (part.type === "image_url") {
       this.#noteMarks(part.cache_control);
-      if (part.image_url.detail !== undefined && part.image_url.detail !== "auto") this.#dropped.add("messages[].content[].image_url.detail");
+      if (part.image_url.detail && part.image_url.detail !== "auto") this.#dropped.add("messages[].content[].image_url.detail");
       return imagePart(part.image_url.url);
     }
     if (part.type === "input_audio" && isObject(part.input_audio)) {

@@ -2,7 +2,16 @@ import type { ChatRequest, EmbeddingsRequest, JsonObject } from "./canonical.ts"
 import { unsupported } from "./checks.ts";
 import type { CanonicalRequest, Operation, WrittenRequest } from "./dialect.ts";
 import { isGemini3, TARGET, writeContents } from "./gemini-content.ts";
-import { embeddingInputs, type FieldRules, leaveOut, maxTokens, stopSequences, thinkingBudget } from "./translation.ts";
+import {
+  embeddingInputs,
+  type FieldRules,
+  functionTools,
+  leaveOut,
+  maxTokens,
+  stopSequences,
+  thinkingBudget,
+  topK,
+} from "./translation.ts";
 
 /** Canonical fields with a counterpart here. All others are refused, such as `logit_bias`, `verbosity` or `web_search_options`. */
 const CHAT_FIELDS: FieldRules = {
@@ -30,7 +39,6 @@ const CHAT_FIELDS: FieldRules = {
     "response_format",
     "reasoning_effort",
     "thinking",
-    "modalities",
   ]),
   /** Book-keeping, caching and speed. */
   dropped: new Set([
@@ -75,7 +83,7 @@ function writeChat(request: ChatRequest, model: string): WrittenRequest {
         maxOutputTokens: maxTokens(request),
         temperature: request.temperature ?? undefined,
         topP: request.top_p ?? undefined,
-        topK: request.top_k ?? undefined,
+        topK: topK(request),
         stopSequences: stopSequences(request),
         candidateCount: request.n ?? undefined,
         seed: request.seed ?? undefined,
@@ -83,7 +91,6 @@ function writeChat(request: ChatRequest, model: string): WrittenRequest {
         frequencyPenalty: request.frequency_penalty ?? undefined,
         responseLogprobs: request.logprobs ?? undefined,
         logprobs: request.logprobs ? (request.top_logprobs ?? undefined) : undefined,
-        responseModalities: writeModalities(request),
         thinkingConfig: writeThinking(request, model),
         ...writeFormat(request, dropped),
       },
@@ -93,7 +100,7 @@ function writeChat(request: ChatRequest, model: string): WrittenRequest {
 }
 
 function writeTools(request: ChatRequest, dropped: Set<string>): JsonObject {
-  const { tools = [], tool_choice: choice = "auto" } = request;
+  const tools = functionTools(request, TARGET);
   if (tools.length === 0) return {};
   if (request.parallel_tool_calls === false) throw unsupported("parallel_tool_calls", TARGET);
   if (tools.some((tool) => tool.cache_control)) dropped.add("tools[].cache_control");
@@ -102,12 +109,17 @@ function writeTools(request: ChatRequest, dropped: Set<string>): JsonObject {
       {
         functionDeclarations: tools.map(({ function: { name, description, parameters } }) => ({
           name,
-          description,
-          parametersJsonSchema: parameters,
+          description: description ?? undefined,
+          parametersJsonSchema: parameters ?? undefined,
         })),
       },
     ],
-    toolConfig: { functionCallingConfig: callingConfig(choice, tools.some((tool) => tool.function.strict)) },
+    toolConfig: {
+      functionCallingConfig: callingConfig(
+        request.tool_choice ?? "auto",
+        tools.some((tool) => tool.function.strict),
+      ),
+    },
   };
 }
 
@@ -124,14 +136,8 @@ function writeFormat({ response_format: format }: ChatRequest, dropped: Set<stri
   if (!format || format.type === "text") return {};
   if (format.type === "json_object") return { responseMimeType: "application/json" };
   if (format.type !== "json_schema") throw unsupported("response_format", TARGET);
-  if (format.json_schema.description !== undefined) dropped.add("response_format.json_schema.description");
-  return { responseMimeType: "application/json", responseJsonSchema: format.json_schema.schema };
-}
-
-function writeModalities({ modalities }: ChatRequest): undefined {
-  if (modalities === undefined || modalities === null) return undefined;
-  if (!Array.isArray(modalities) || modalities.some((each) => each !== "text")) throw unsupported("modalities", TARGET);
-  return undefined;
+  if (format.json_schema.description) dropped.add("response_format.json_schema.description");
+  return { responseMimeType: "application/json", responseJsonSchema: format.json_schema.schema ?? undefined };
 }
 
 /** A budget in tokens is the more exact wish and wins over an effort. Thoughts are shown whenever thinking was asked for. */
@@ -157,7 +163,7 @@ function writeEmbeddings(request: EmbeddingsRequest, model: string): WrittenRequ
       requests: embeddingInputs(request, TARGET).map((text) => ({
         model: `models/${model}`,
         content: { parts: [{ text }] },
-        outputDimensionality: request.dimensions,
+        outputDimensionality: request.dimensions ?? undefined,
       })),
     },
     dropped: [...dropped],

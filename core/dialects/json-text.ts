@@ -1,3 +1,6 @@
+import type { JsonObject } from "./canonical.ts";
+import { isObject } from "./checks.ts";
+
 /**
  * Looks into JSON text without parsing it. In valid JSON a quote inside a string is always escaped, so `"key":` with bare
  * quotes can only be a key, whatever the strings around it say.
@@ -33,5 +36,15 @@ function literalBytes(literal: string): number {
   } catch {
     // Cut or invalid: an upper bound serves an estimate as well.
     return Buffer.byteLength(literal);
+  }
+}
+
+/** The object that `json` is, or null for anything else. */
+export function parseObject(json: string): JsonObject | null {
+  try {
+    const value: unknown = JSON.parse(json);
+    return isObject(value) ? value : null;
+  } catch {
+    return null;
   }
 }

@@ -1,5 +1,15 @@
 import { GatewayError } from "../errors.ts";
-import type { ChatRequest, ContentPart, EmbeddingsReply, EmbeddingsRequest, Json, JsonObject } from "./canonical.ts";
+import type {
+  AssistantMessage,
+  ChatRequest,
+  ContentPart,
+  EmbeddingsReply,
+  EmbeddingsRequest,
+  Json,
+  JsonObject,
+  Tool,
+  ToolCall,
+} from "./canonical.ts";
 import { isArray, isObject, unsupported, unsupportedPart } from "./checks.ts";
 import { tokenCount } from "./usage.ts";
 
@@ -50,6 +60,29 @@ export function maxTokens(request: ChatRequest): number | undefined {
 export function stopSequences(request: ChatRequest): readonly string[] | undefined {
   const { stop } = request;
   return typeof stop === "string" ? [stop] : (stop ?? undefined);
+}
+
+/** `top_k` where it limits anything; open servers take -1 for no limit. */
+export function topK(request: ChatRequest): number | undefined {
+  return request.top_k && request.top_k > 0 ? request.top_k : undefined;
+}
+
+/** The functions offered. Throws `unsupported_parameter` for a tool of another kind, such as OpenAI's `custom`. */
+export function functionTools(request: ChatRequest, target: string): readonly Tool[] {
+  const tools = request.tools ?? [];
+  for (const [index, tool] of tools.entries()) {
+    if (!isObject(tool.function)) throw unsupported(`tools[${index}].type`, target);
+  }
+  return tools;
+}
+
+/** The function calls of an assistant's message. Throws `unsupported_parameter` for a call of another kind. */
+export function functionCalls(message: AssistantMessage, path: string, target: string): readonly ToolCall[] {
+  const calls = message.tool_calls ?? [];
+  for (const [index, call] of calls.entries()) {
+    if (!isObject(call.function)) throw unsupported(`${path}.tool_calls[${index}].type`, target);
+  }
+  return calls;
 }
 
 /** The budget of Anthropic's `thinking`, in tokens. */

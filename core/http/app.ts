@@ -36,7 +36,8 @@ export function createApp(generation: Generation, server: ServerState, apiRoutes
         if (!path.startsWith("/health") && path !== "/v1/health") throw new GatewayError("shutting_down");
       }
       await next();
-      if (!context.matched) throw new GatewayError("not_found");
+      // Every handler takes the response over; what is still Koa's had no route.
+      if (context.respond !== false && context.method !== "OPTIONS") throw new GatewayError("not_found");
     } catch (thrown) {
       const error = asGatewayError(thrown);
       generation.rejected(error, id);

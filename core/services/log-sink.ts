@@ -27,7 +27,10 @@ export class LineSink {
 
   write(line: string): void {
     const size = Buffer.byteLength(line);
-    if (this.#bytes + size > this.#limit) return this.#onDrop(1);
+    if (this.#bytes + size > this.#limit) {
+      this.#onDrop(1);
+      return;
+    }
     this.#bytes += size;
     this.#lines.push(line);
     this.#schedule();
@@ -62,7 +65,10 @@ export class LineSink {
 
   #next(): void {
     const lines = this.#take();
-    if (lines.length === 0) return this.#rest();
+    if (lines.length === 0) {
+      this.#rest();
+      return;
+    }
     const chunk = Buffer.from(lines.join(""));
     this.#writing = true;
     this.#writeChunk(chunk, (error) => {
@@ -92,7 +98,10 @@ export class LineSink {
  * would hold a thread of libuv's pool, and with it the end of the process, for as long as the reader sleeps. Files,
  * terminals and devices, which `process.stdout` writes synchronously, go through the pool.
  */
-export function stdoutSink(limit: number, onDrop: (lines: number) => void): { write(line: string): void; close(ms: number): Promise<void> } {
+export function stdoutSink(
+  limit: number,
+  onDrop: (lines: number) => void,
+): { write(line: string): void; close(ms: number): Promise<void> } {
   const kind = fstatSync(1);
   const piped = kind.isFIFO() || kind.isSocket();
   // Each failed write says so to its callback, where it is counted; unheard, the event would end the process.

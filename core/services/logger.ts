@@ -53,26 +53,26 @@ export function createLogger(options: LoggerOptions): RootLogger {
       formatters: {
         level: (level) => ({ level }),
         log: (fields) => redactFields(fields, stacks),
-        bindings: (fields) => redactFields(fields, stacks),
       },
     },
     { write: (line: string) => sink?.write(maskText(line)) },
   );
-  return Object.assign(facade(root), {
+  return Object.assign(facade(root, stacks), {
     async close(ms: number) {
       await stdout?.close(ms);
     },
   });
 }
 
-function facade(logger: pino.Logger): Logger {
+function facade(logger: pino.Logger, stacks: boolean): Logger {
   return {
     debug: logger.debug.bind(logger),
     info: logger.info.bind(logger),
     warn: logger.warn.bind(logger),
     error: logger.error.bind(logger),
     enabled: (level) => logger.isLevelEnabled(level),
-    child: (fields) => facade(logger.child(fields)),
+    // Spread, because pino asks the bindings themselves for hasOwnProperty.
+    child: (fields) => facade(logger.child({ ...redactFields(fields, stacks) }), stacks),
   };
 }
 

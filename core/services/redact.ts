@@ -1,8 +1,7 @@
 import { inspect } from "node:util";
+import { isSensitive, Secret } from "../config/secret.ts";
 
-export const REDACTED = "[redacted]";
-
-const SECRET_KEY = /authorization|cookie|passw|passphrase|secret|credential|private[-_]?key|api[-_]?key$|token$/i;
+const MASK = "***";
 const MAX_DEPTH = 6;
 const MAX_ITEMS = 100;
 const MAX_TEXT = 8192;
@@ -12,11 +11,11 @@ const MAX_CAUSES = 5;
 const SUSPECT = /:\/\/[^/@]*@|bearer |basic |(?:key|token|secret|password)=|sk-|gsk_|xai-|AIza|AKIA|eyJ/i;
 // Each try ends at the first character its class leaves out, so no text takes more than linear time.
 const CREDENTIALS: readonly (readonly [RegExp, string])[] = [
-  [/:\/\/[^\s/@"\\]*@/g, `://${REDACTED}@`],
-  [/\b(bearer|basic) +[\w+/=.~-]{6,}/gi, `$1 ${REDACTED}`],
-  [/(key|token|secret|password)=[^\s"\\&]+/gi, `$1=${REDACTED}`],
-  [/\b(?:sk-|gsk_|xai-|AIza|AKIA)[\w-]{8,}/g, REDACTED],
-  [/\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+/g, REDACTED],
+  [/:\/\/[^\s/@"\\]*@/g, `://${MASK}@`],
+  [/\b(bearer|basic) +[\w+/=.~-]{6,}/gi, `$1 ${MASK}`],
+  [/(key|token|secret|password)=[^\s"\\&]+/gi, `$1=${MASK}`],
+  [/\b(?:sk-|gsk_|xai-|AIza|AKIA)[\w-]{8,}/g, MASK],
+  [/\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+/g, MASK],
 ];
 
 /** `text` with everything that looks like a credential masked. JSON text stays JSON: no pattern reaches across a quote. */
@@ -40,8 +39,8 @@ function copyFields(fields: object, stacks: boolean, depth: number): Record<stri
   for (const key of Object.keys(fields)) {
     if (room-- === 0) break;
     const value: unknown = fields[key as keyof typeof fields];
-    const secret = (typeof value === "string" || (typeof value === "object" && value !== null)) && SECRET_KEY.test(key);
-    copy[key] = secret ? REDACTED : copyValue(value, stacks, depth);
+    const secret = (typeof value === "string" || (typeof value === "object" && value !== null)) && isSensitive(key);
+    copy[key] = secret ? MASK : copyValue(value, stacks, depth);
   }
   return copy;
 }
@@ -50,6 +49,7 @@ function copyValue(value: unknown, stacks: boolean, depth: number): unknown {
   if (typeof value === "string") return value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}… (${value.length} characters)` : value;
   if (typeof value === "bigint") return String(value);
   if (typeof value !== "object" || value === null) return value;
+  if (Secret.is(value)) return MASK;
   if (value instanceof Error) return describeError(value, stacks);
   if (value instanceof Date) return value;
   if (depth === MAX_DEPTH) return "[deeper]";

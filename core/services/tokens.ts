@@ -1,5 +1,11 @@
+import { hash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import type { Tiktoken } from "tiktoken/lite";
 import { token } from "../di.ts";
 import type { ChatRequest } from "../dialects/canonical.ts";
+import { encodingCost, longestWithin, sampledTokens } from "./token-estimate.ts";
+import { requestParts } from "./token-parts.ts";
 
 export interface TokenCount {
   readonly tokens: number;
@@ -7,12 +13,115 @@ export interface TokenCount {
   readonly estimated: boolean;
 }
 
-/** Counts tokens without ever holding the event loop for more than 50 ms. */
+/**
+ * Counts tokens without ever holding the event loop for more than 50 ms, whatever the text. The first count of a process
+ * also loads its encoding, once: some 150 ms for o200k_base, 50 ms for cl100k_base.
+ */
 export interface Tokens {
-  /** Tokens of a plain text under the encoding nearest to `model`. */
+  /** Tokens of a plain text under the encoding nearest to `model`; without one, under o200k_base. */
   text(text: string, model?: string): TokenCount;
-  /** Tokens of a whole chat request: messages, tools, images and the format's own overhead. */
+  /** Tokens of a whole chat request: messages, tools, images and the format's own overhead. `model` is the request's own by default. */
   request(request: ChatRequest, model?: string): TokenCount;
 }
 
-export const Tokens = token<Tokens>("tokens");
+type Encoding = "o200k_base" | "cl100k_base";
+
+/** Microseconds of encoding that one count may cost by estimate; sampling what is left over costs some 16 ms more at worst. */
+const BUDGET = 20_000;
+const LONGEST = longestWithin(BUDGET);
+/** Microseconds to look a text up, and for each of its characters to hash it and judge its cost. */
+const LOOK_UP = 1;
+const LOOK_AT = 0.05;
+/** Counts kept. Keys have at most 65 characters, so this also bounds the memory: some two megabytes. */
+const CACHED = 10_000;
+
+class TiktokenTokens implements Tokens {
+  readonly #counts = new Map<string, number>();
+
+  text(text: string, model?: string): TokenCount {
+    const { encoding, known } = encodingFor(model);
+    const { tokens, estimated } = this.#count([text], encoding);
+    return { tokens, estimated: estimated || !known };
+  }
+
+  request(request: ChatRequest, model: string = request.model): TokenCount {
+    const { encoding, known } = encodingFor(model);
+    const parts = requestParts(request);
+    const { tokens, estimated } = this.#count(parts.texts, encoding);
+    return { tokens: parts.fixed + tokens, estimated: estimated || parts.estimated || !known };
+  }
+
+  /** Encodes texts in order while the budget lasts; the others are sampled together. */
+  #count(texts: readonly string[], encoding: Encoding): TokenCount {
+    const unencoded: string[] = [];
+    let budget = BUDGET;
+    let tokens = 0;
+    for (const text of texts) {
+      if (text === "") continue;
+      if (budget <= 0 || text.length > LONGEST) {
+        unencoded.push(text);
+        continue;
+      }
+      budget -= LOOK_UP + text.length * LOOK_AT;
+      const key = keyOf(text, encoding);
+      const known = this.#counts.get(key);
+      const cost = known === undefined ? encodingCost(text, budget) : 0;
+      if (cost > budget) {
+        unencoded.push(text);
+        continue;
+      }
+      budget -= cost;
+      const count = known ?? encode(text, encoding);
+      this.#keep(key, count);
+      tokens += count;
+    }
+    if (unencoded.length === 0) return { tokens, estimated: false };
+    return { tokens: tokens + sampledTokens(unencoded, (window) => encode(window, encoding)), estimated: true };
+  }
+
+  /** A Map in order of use: what was used longest ago goes first. */
+  #keep(key: string, count: number): void {
+    this.#counts.delete(key);
+    this.#counts.set(key, count);
+    if (this.#counts.size > CACHED) this.#counts.delete(this.#counts.keys().next().value as string);
+  }
+}
+
+function keyOf(text: string, encoding: Encoding): string {
+  return encoding[0] + (text.length <= 64 ? text : hash("sha512", text, "base64").slice(0, 64));
+}
+
+const O200K = /^(gpt-(4o|4\.[1-9]|[5-9]|oss)|o[1-9](-|$)|chatgpt-|codex-)/;
+const CL100K = /^(gpt-(4|3\.5|35)|text-embedding-|davinci-002|babbage-002)/;
+
+/** A fine-tuned model (`ft:gpt-4o:…`) and one behind a provider's prefix (`openai/gpt-4o`) have the encoding of their base. */
+function encodingFor(model: string | undefined): { encoding: Encoding; known: boolean } {
+  if (model === undefined) return { encoding: "o200k_base", known: true };
+  const base = model.slice(model.lastIndexOf("/") + 1).replace(/^ft:/, "");
+  if (O200K.test(base)) return { encoding: "o200k_base", known: true };
+  if (CL100K.test(base)) return { encoding: "cl100k_base", known: true };
+  return { encoding: "o200k_base", known: false };
+}
+
+/** Immutable and large, so shared by all of the process and never freed. */
+const encoders = new Map<Encoding, Tiktoken>();
+
+function encode(text: string, encoding: Encoding): number {
+  let encoder = encoders.get(encoding);
+  if (!encoder) {
+    encoder = load(encoding);
+    encoders.set(encoding, encoder);
+  }
+  // Nothing is special and nothing is forbidden: a client may write `<|endoftext|>`, and means those characters.
+  return encoder.encode(text, [], []).length;
+}
+
+/** Reads the ranks as a file and not as a module, which would keep two megabytes of text for good. */
+function load(encoding: Encoding): Tiktoken {
+  const require = createRequire(import.meta.url);
+  const lite: typeof import("tiktoken/lite") = require("tiktoken/lite");
+  const { bpe_ranks, special_tokens, pat_str } = JSON.parse(readFileSync(require.resolve(`tiktoken/encoders/${encoding}.json`), "utf8"));
+  return new lite.Tiktoken(bpe_ranks, special_tokens, pat_str);
+}
+
+export const Tokens = token<Tokens>("tokens", () => new TiktokenTokens());

@@ -87,6 +87,14 @@ export class FakeClock implements Clock {
     }
   }
 
+  /** Moves on to the next timer and fires it; does nothing when there is none. */
+  async advanceToNext(): Promise<void> {
+    await setImmediate();
+    const next = this.#next();
+    if (next) this.#fire(next);
+    await setImmediate();
+  }
+
   /** Sets the wall clock on (or back, when negative) by `ms`, as an administrator or NTP would; nothing fires. */
   shiftWall(ms: number): void {
     this.#wall += ms;

@@ -1,4 +1,10 @@
-import { isPlain } from "./secret.ts";
+/** Whether a value is an object literal: neither a list nor an instance of a class. */
+export function isPlain(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype = Object.getPrototypeOf(value);
+  // A literal from another realm has that realm's Object.prototype, whose own prototype is null as well.
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
 
 /**
  * A copy whose objects and lists are frozen all the way down. What a class made (a Secret, a Map, a connection) and

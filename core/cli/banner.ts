@@ -1,0 +1,44 @@
+import { relative } from "node:path";
+import type { LoadedConfig } from "../config/load.ts";
+import { VERSION } from "../version.ts";
+import { chainTree, REENTRY } from "./chain-tree.ts";
+import type { Paint } from "./output.ts";
+
+/** What `start` and `dev` say once the port is open. */
+export function banner(config: LoadedConfig, url: string, paint: Paint): string {
+  const label = (text: string) => paint("dim", text.padEnd(16));
+  return [
+    "",
+    `  ${paint("bold", `headgate ${VERSION}`)}  ${relative(process.cwd(), config.file)}`,
+    "",
+    ...drawChain(config, paint),
+    "",
+    `  ${label("OpenAI SDKs")}${url}/v1`,
+    `  ${label("Anthropic SDKs")}${url}`,
+    `  ${label("health")}${url}/health`,
+    "",
+    ...firstCall(config, url),
+    "",
+    `  ${paint("green", `ready in ${Math.round(performance.now())} ms`)}`,
+    "",
+  ].join("\n");
+}
+
+export function drawChain(config: LoadedConfig, paint: Paint): string[] {
+  return chainTree(config).map(
+    ({ branch, name, reenters }) => `  ${paint("dim", branch)}${name}${reenters ? `  ${paint("dim", REENTRY)}` : ""}`,
+  );
+}
+
+/** A command to paste: the first alias asked for a word, or, without aliases, the list of what may be asked. */
+function firstCall({ settings }: LoadedConfig, url: string): string[] {
+  const [alias] = Object.keys(settings.models);
+  if (alias === undefined) return [`  curl ${url}/v1/models`];
+  const body = JSON.stringify({ model: alias, messages: [{ role: "user", content: "Hello" }] });
+  return [
+    `  curl ${url}/v1/chat/completions \\`,
+    "    -H 'content-type: application/json' \\",
+    // The shell ends a quoted text at its quote; this is how it spells one inside.
+    `    -d '${body.replaceAll("'", "'\\''")}'`,
+  ];
+}

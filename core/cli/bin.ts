@@ -1,0 +1,10 @@
+#!/usr/bin/env node
+import { enableCompileCache } from "node:module";
+import { CACHE_FOLDER } from "../config/cache.ts";
+
+// Before anything else is loaded: from the second start on, all of it comes compiled.
+enableCompileCache(CACHE_FOLDER);
+const { main } = await import("./main.ts");
+process.exitCode = await main(process.argv.slice(2));
+// A plugin that left a handle open must not keep a finished command running.
+setTimeout(() => process.exit(), 1_000).unref();

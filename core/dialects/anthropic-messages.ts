@@ -1,0 +1,41 @@
+import type { GatewayError } from "../errors.ts";
+import { ANTHROPIC } from "./anthropic-content.ts";
+import { readAnthropicUsage, readCount, readErrorBody, readReply, writeReply } from "./anthropic-reply.ts";
+import { readRequest } from "./anthropic-request.ts";
+import { AnthropicStreamReader } from "./anthropic-stream.ts";
+import { patchRequest, writeRequest } from "./anthropic-write.ts";
+import { AnthropicStreamWriter } from "./anthropic-writer.ts";
+import type { ChatReply, ChatRequest, JsonObject, Usage } from "./canonical.ts";
+import type { ClientDialect, Dialect, UpstreamDialect } from "./dialect.ts";
+import { tokenCount } from "./usage.ts";
+
+const client: ClientDialect = {
+  routes: [
+    { method: "POST", path: "/v1/messages", operation: "chat" },
+    { method: "POST", path: "/v1/messages/count_tokens", operation: "count_tokens" },
+  ],
+  readRequest: (operation, body) => readRequest(body, operation === "count_tokens"),
+  writeReply: (operation, reply) => (operation === "chat" ? writeReply(reply as ChatReply) : (reply as unknown as JsonObject)),
+  streamWriter: () => new AnthropicStreamWriter(),
+  errorBody: writeError,
+  errorEvent: (error, requestId) => `event: error\ndata: ${JSON.stringify(writeError(error, requestId))}\n\n`,
+};
+
+const upstream: UpstreamDialect = {
+  forwardedHeaders: ["anthropic-beta"],
+  path: (operation) => (operation === "chat" ? "/v1/messages" : operation === "count_tokens" ? "/v1/messages/count_tokens" : null),
+  writeRequest: (operation, request, model) => writeRequest(operation, request as ChatRequest, model),
+  patchRequest: (operation, wire, original, request, model) =>
+    patchRequest(operation, wire, original as ChatRequest, request as ChatRequest, model),
+  readReply: (operation, body, request) => (operation === "count_tokens" ? readCount(body) : readReply(body, request.model)),
+  readUsage: (operation, body) => (operation === "count_tokens" ? countUsage(body) : readAnthropicUsage(body.usage)),
+  streamReader: ({ model }) => new AnthropicStreamReader(model),
+  readError: (_, body) => readErrorBody(body),
+};
+
+/** Anthropic's Messages (https://docs.anthropic.com/en/api/messages) and its token counting. */
+export const anthropicMessages: Dialect = { name: ANTHROPIC, client, upstream };
+
+function writeError(error: GatewayError, requestId: string): JsonObject {
+  return { type: "error", error: { type: error.type("anthropic"), message: error.message }, request_id: requestId };
+}

@@ -1,0 +1,2 @@
+/** The built-in plugins. */
+export { metrics } from "./metrics/index.ts";
