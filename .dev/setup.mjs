@@ -10,12 +10,11 @@ const NODE = "24.21.0";
 const MINIMUM = [22, 19];
 const stamp = `${root}node_modules/.headgate-setup`;
 
-const lockHash = createHash("sha256")
-  .update(readFileSync(`${root}package-lock.json`))
-  .digest("hex");
+const lock = createHash("sha256").update(readFileSync(`${root}package-lock.json`)).digest("hex");
 const [major, minor] = process.versions.node.split(".").map(Number);
-const tooOld = major < MINIMUM[0] || (major === MINIMUM[0] && minor < MINIMUM[1]);
-const wanted = `${lockHash} ${tooOld ? `node@${NODE}` : "own node"}`;
+// An earlier run may have put the Node that runs this now into node_modules, which `npm ci` empties.
+const ours = process.execPath.startsWith(`${root}node_modules`);
+const needsNode = ours || major < MINIMUM[0] || (major === MINIMUM[0] && minor < MINIMUM[1]);
 
 function npm(why, args) {
   process.stderr.write(`setup: ${why} (npm ${args.join(" ")})\n`);
@@ -26,11 +25,11 @@ function npm(why, args) {
   }
 }
 
-if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== wanted) {
+if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== lock) {
   npm("installing the locked dependencies, once", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
-  if (tooOld) {
+  if (needsNode) {
     const os = process.platform === "win32" ? "win" : process.platform;
-    npm(`this machine's Node ${process.versions.node} is too old; adding Node ${NODE} beside it`, [
+    npm(`adding Node ${NODE}, for this machine's own is too old`, [
       "install",
       "--no-save",
       "--no-package-lock",
@@ -41,5 +40,5 @@ if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== wanted) {
       `node-${os}-${process.arch}@${NODE}`,
     ]);
   }
-  writeFileSync(stamp, wanted);
+  writeFileSync(stamp, lock);
 }

@@ -31,6 +31,8 @@ export interface Gateway {
    * reverse, closes the port. `now` skips the waiting; it may be called while a first stop is waiting.
    */
   stop(options?: { readonly now?: boolean }): Promise<void>;
+  /** Paths of its HTTP API beside the data plane, such as `/metrics`. */
+  routes(): readonly string[];
 }
 
 /** A gateway from a checked config. Builds the chain at once, and throws naming the plugin whose `setup` throws; opens nothing yet. */
@@ -92,6 +94,10 @@ class RunningGateway implements Gateway {
       .idle()
       .then(() => previous.stop())
       .finally(() => this.#generations.delete(previous));
+  }
+
+  routes(): readonly string[] {
+    return this.#current.routes;
   }
 
   stop({ now = false }: { now?: boolean } = {}): Promise<void> {

@@ -2,9 +2,9 @@ import type { RequestListener } from "node:http";
 import { compileChain, type Fault, type Link, type Run } from "./chain.ts";
 import type { ResolvedConfig, ResolvedPlugin } from "./config/check.ts";
 import type { Settings } from "./config/schema.ts";
+import { bind, type Scope } from "./di.ts";
 import type { JsonObject } from "./dialects/canonical.ts";
 import { DIALECTS } from "./dialects/index.ts";
-import { bind, Scope } from "./di.ts";
 import { GatewayError } from "./errors.ts";
 import type { Outcome } from "./exchange.ts";
 import { createApp } from "./http/app.ts";
@@ -48,6 +48,8 @@ export class Generation {
   readonly catalogue: Catalogue;
   readonly run: Run;
   readonly listener: RequestListener;
+  /** Paths of the HTTP API beside the data plane. */
+  readonly routes: readonly string[];
   /** Calls under way. */
   readonly live = new Set<LiveExchange>();
   readonly #instances: Instance[] = [];
@@ -106,6 +108,7 @@ export class Generation {
       onFault: (exchange, fault) => this.#fault(exchange, fault),
     });
     const routes = [...modelRoutes(this.catalogue), ...this.#instances.flatMap(({ hooks }) => hooks.routes ?? [])];
+    this.routes = routes.map(({ path }) => path);
     this.listener = createApp(this, server, routes);
   }
 
@@ -158,7 +161,10 @@ export class Generation {
 
   #fault(exchange: LiveExchange, fault: Fault): void {
     exchange.notes.push({ plugin: fault.plugin, text: `failed ${fault.failMode} (${fault.phase}): ${messageOf(fault.error)}` });
-    this.#logger.error({ err: fault.error, plugin: fault.plugin, phase: fault.phase, failMode: fault.failMode, id: exchange.id }, "a plugin failed");
+    this.#logger.error(
+      { err: fault.error, plugin: fault.plugin, phase: fault.phase, failMode: fault.failMode, id: exchange.id },
+      "a plugin failed",
+    );
     this.#events.emit("plugin.failed", fault);
   }
 

@@ -14,6 +14,7 @@ export * from "./services/ids.ts";
 export * from "./services/key-value.ts";
 export * from "./services/logger.ts";
 export * from "./services/metrics.ts";
+export * from "./services/process-metrics.ts";
 export * from "./services/random.ts";
 export * from "./services/tokens.ts";
 export * from "./upstream/catalogue.ts";

@@ -5,7 +5,7 @@ import { chainTree, REENTRY } from "./chain-tree.ts";
 import type { Paint } from "./output.ts";
 
 /** What `start` and `dev` say once the port is open. */
-export function banner(config: LoadedConfig, url: string, paint: Paint): string {
+export function banner(config: LoadedConfig, url: string, routes: readonly string[], paint: Paint): string {
   const label = (text: string) => paint("dim", text.padEnd(16));
   return [
     "",
@@ -16,6 +16,7 @@ export function banner(config: LoadedConfig, url: string, paint: Paint): string 
     `  ${label("OpenAI SDKs")}${url}/v1`,
     `  ${label("Anthropic SDKs")}${url}`,
     `  ${label("health")}${url}/health`,
+    ...(routes.includes("/metrics") ? [`  ${label("metrics")}${url}/metrics`] : []),
     "",
     ...firstCall(config, url),
     "",

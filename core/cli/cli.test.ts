@@ -106,7 +106,7 @@ describe("a broken config is refused with every mistake and exit code 2", () => 
     expect(JSON.parse(stdout)).toEqual({
       ok: false,
       file: "gateway.config.ts",
-      mistakes: [{ path: "server.port", expected: "a whole number from 0 to 65535", got: '"80a"' }],
+      mistakes: [{ path: "server.port", expected: "a whole number from 0 to 65535", got: '"80a"', hint: "without it, it is 8787" }],
     });
   });
 

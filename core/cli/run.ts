@@ -1,5 +1,5 @@
 import { type LoadedConfig, type LoadOptions, loadConfig } from "../config/load.ts";
-import { createGateway, type Gateway } from "../gateway.ts";
+import type { Gateway } from "../gateway.ts";
 import { banner } from "./banner.ts";
 import { EXIT, painter, say } from "./output.ts";
 
@@ -23,13 +23,14 @@ export async function run(options: LoadOptions, whileServing?: (gateway: Gateway
   let gateway: Gateway;
   let url: string;
   try {
+    const { createGateway } = await import("../gateway.ts");
     gateway = createGateway(config);
     ({ url } = await gateway.start());
   } catch (error) {
     say(`headgate: ${startFailure(error, config)}`);
     return EXIT.unexpected;
   }
-  say(banner(config, url, painter(process.stderr)));
+  say(banner(config, url, gateway.routes(), painter(process.stderr)));
   const finish = whileServing?.(gateway, config);
   return untilStopped(gateway, finish);
 }

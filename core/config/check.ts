@@ -6,6 +6,7 @@ import { type Found, flatten, readPlugin, readProvider } from "./entries.ts";
 import { explain, showPath } from "./explain.ts";
 import { ConfigError, type Mistake } from "./mistakes.ts";
 import { didYouMean } from "./nearest.ts";
+import { orderMistakes } from "./order.ts";
 import { frozenCopy, isPlain } from "./plain.ts";
 import { type Settings, SettingsSchema } from "./schema.ts";
 
@@ -53,26 +54,22 @@ export function resolveConfig(config: unknown, found: readonly Mistake[] = []): 
   if (!settings.success) mistakes.push(...explain(ConfigSchema, config, settings.error.issues));
 
   const providers = collect(flatten(config.providers, "providers").map(readProvider), mistakes);
-  const plugins = collect(flatten(config.plugins, "plugins").map(readPlugin), mistakes);
-
   const resolvedProviders = providers.map((provider) => {
     const options = parseOptions(provider, mistakes);
     return { name: providerName(provider.definition.name, options ?? provider.options), definition: provider.definition, options };
   });
+  mistakes.push(...providerMistakes(config.providers, providers, resolvedProviders));
+
+  const plugins = collect(flatten(config.plugins, "plugins").map(readPlugin), mistakes);
   const resolvedPlugins = plugins.map((plugin, index) => {
     const earlier = plugins.slice(0, index).filter(({ definition }) => definition.name === plugin.definition.name).length;
     const name = earlier === 0 ? plugin.definition.name : `${plugin.definition.name}#${earlier + 1}`;
     return { name, definition: plugin.definition, options: parseOptions(plugin, mistakes) };
   });
-
-  mistakes.push(...providerMistakes(config.providers, providers, resolvedProviders));
   mistakes.push(...nameMistakes(plugins), ...orderMistakes(plugins));
-  mistakes.push(
-    ...aliasMistakes(
-      config.models,
-      resolvedProviders.map(({ name }) => name),
-    ),
-  );
+
+  const names = resolvedProviders.map(({ name }) => name);
+  mistakes.push(...aliasMistakes(config.models, names));
   if (mistakes.length > 0 || !settings.success) throw new ConfigError(mistakes);
 
   const { providers: _, plugins: __, ...rest } = settings.data;
@@ -142,33 +139,15 @@ function nameMistakes(plugins: readonly Found<PluginEntry>[]): Mistake[] {
   });
 }
 
-function orderMistakes(plugins: readonly Found<PluginEntry>[]): Mistake[] {
-  return plugins.flatMap((upper, index) =>
-    plugins.slice(index + 1).flatMap((lower) => {
-      const [above, below] = [upper.definition.name, lower.definition.name];
-      const declared = upper.definition.after?.includes(below)
-        ? `"${above}" has to stand after "${below}"`
-        : lower.definition.before?.includes(above)
-          ? `"${below}" has to stand before "${above}"`
-          : undefined;
-      if (!declared || above === below) return [];
-      return {
-        path: `${upper.at} (${above})`,
-        expected: `another order: ${declared}`,
-        got: `"${above}" at ${upper.at}, "${below}" at ${lower.at}`,
-        hint: `move "${below}" above "${above}"`,
-      };
-    }),
-  );
-}
-
 function aliasMistakes(models: unknown, providers: readonly string[]): Mistake[] {
   if (!isPlain(models)) return [];
   const expected = `"provider/model" with a provider of this config: ${oneOf(providers)}`;
   return Object.entries(models).flatMap(([alias, list]) => {
     const at = showPath("models", [alias]);
     const targets = flatten(list, at);
-    if (targets.length === 0 && Array.isArray(list)) return [{ path: at, expected: "at least one target", got: describeValue(list) }];
+    if (targets.length === 0 && Array.isArray(list)) {
+      return [{ path: at, expected: "at least one target", got: list.length === 0 ? "an empty list" : "only entries that are skipped" }];
+    }
     return targets.flatMap(({ at: path, value }) => {
       if (typeof value !== "string") return [];
       const slash = value.indexOf("/");

@@ -102,7 +102,7 @@ function misfit(at: string, value: unknown, kind: keyof EntryOf): Mistake {
     const define = kind === "plugin" ? "definePlugin" : "defineProvider";
     return { path: at, expected, got: `an incomplete ${kind}`, hint: `${define} needs name, options (a zod schema) and setup` };
   }
-  if (typeof value === "function") return { path: at, expected, got, hint: "a factory has to be called: metrics(), not metrics" };
+  if (typeof value === "function") return { path: at, expected, got, hint: `if that is what makes the ${kind}, call it: name()` };
   if (typeof value === "string") return { path: at, expected, got, hint: `names are not looked up: import the ${kind} and call it` };
   if (value instanceof Promise) return { path: at, expected, got, hint: "await it" };
   return { path: at, expected, got };

@@ -19,16 +19,16 @@ export function explain(schema: z.ZodType, input: unknown, issues: readonly Issu
     if (isMissing(value)) return [];
     const here = shapeAt(shape, issue.path);
     if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey(key, issue.path, here, at));
+    const path = showPath(at, issue.path);
+    if (issue.code === "invalid_key") {
+      const keys = shapeAt(shape, issue.path.slice(0, -1))?.propertyNames;
+      const expected = isShape(keys) ? describeShape(keys) : undefined;
+      return [{ path, expected: `a key that is ${expected ?? plainMessage(issue)}`, got: describeValue(issue.path.at(-1)) }];
+    }
+    // What a refinement asks for stands in no shape, unless its author put it into words.
+    const expected = here && (issue.code !== "custom" || here.title) ? describeShape(here) : undefined;
     const key = issue.path.findLast((part) => typeof part === "string") ?? "";
-    const expected = (issue.code === "custom" && here?.title === undefined) || issue.code === "invalid_key" ? undefined : describe(here);
-    return [
-      {
-        path: showPath(at, issue.path),
-        expected: expected ?? plainMessage(issue),
-        got: issue.code === "invalid_key" ? `the key ${describeValue(issue.path.at(-1))}` : describeValue(value, String(key)),
-        ...hintFor(value, here),
-      },
-    ];
+    return [{ path, expected: expected ?? plainMessage(issue), got: describeValue(value, String(key)), ...hintFor(value, here) }];
   });
 }
 
@@ -63,18 +63,16 @@ function narrow(issue: Issue): Issue[] {
   return best.flatMap((inner) => narrow({ ...inner, path: [...issue.path, ...inner.path] }));
 }
 
-function describe(shape: Shape | undefined): string | undefined {
-  return shape && describeShape(shape);
-}
-
 function plainMessage(issue: Issue): string {
-  if (issue.code === "invalid_key") return `a key that fits: ${issue.issues.map(plainMessage).join("; ")}`;
+  if (issue.code === "invalid_key") return issue.issues.map(plainMessage).join("; ");
   return issue.message.replace(/^Invalid input: (expected )?/, "").replace(/, received .*$/, "");
 }
 
 function hintFor(value: unknown, shape: Shape | undefined): { hint?: string } {
   const words = shape ? [shape, ...alternatives(shape)].flatMap((one) => one.enum ?? one.const ?? []) : [];
-  const hint = typeof value === "string" ? didYouMean(value, words.map(String)) : undefined;
+  const near = typeof value === "string" ? didYouMean(value, words.map(String)) : undefined;
+  const fallback = ["string", "number", "boolean"].includes(typeof shape?.default) ? JSON.stringify(shape?.default) : undefined;
+  const hint = near ?? (fallback && `without it, it is ${fallback}`);
   return hint ? { hint } : {};
 }
 

@@ -17,7 +17,7 @@ export async function explainLoadError(error: unknown, file: string): Promise<Mi
   if (syntax) {
     const [, problem = "", where = file, line = "1", column = "1"] = syntax;
     const expected = `valid ${/\.[cm]?ts$/.test(where) ? "TypeScript" : "JavaScript"}`;
-    return { path: `${show(where)}:${line}:${column}`, expected, got: problem.replace(/\.$/, ""), ...quote(where, Number(line)) };
+    return { path: `${show(where)}:${line}:${column}`, expected, got: problem.replace(/\.$/, ""), hint: "look there, or just before it" };
   }
 
   const at = origin(error, file);
@@ -32,7 +32,7 @@ export async function explainLoadError(error: unknown, file: string): Promise<Mi
   const subpath = /^Package subpath '([^']+)' .* in (.+?)package\.json/.exec(error.message);
   if (subpath) {
     const got = `"${subpath[1]}" of the package in ${show(subpath[2] ?? "")}, which does not offer it`;
-    return { path, expected: "modules that exist", got, ...quote(at.file, at.line) };
+    return { path, expected: "modules that exist", got };
   }
 
   const name = /^\(0 , \w+\.(\w+)\) is not a (?:function|constructor)/.exec(error.message)?.[1];
@@ -42,7 +42,7 @@ export async function explainLoadError(error: unknown, file: string): Promise<Mi
     return { path, expected: `a function that ${from} exports`, got: `"${name}", which it does not export`, ...(hint && { hint }) };
   }
 
-  return { path, expected: "a config that loads", got: `${error.name}: ${message}`, ...quote(at.file, at.line) };
+  return { path, expected: "a config that loads", got: `${error.name}: ${message}`, hint: "this was thrown while the file loaded" };
 }
 
 function show(file: string): string {
@@ -58,11 +58,6 @@ function origin(error: Error, file: string): { file: string; line: number | unde
     return { file: path, line: Number(line) };
   }
   return { file, line: undefined };
-}
-
-function quote(file: string, line: number | undefined): { hint?: string } {
-  const text = line === undefined ? undefined : readFileSync(file, "utf8").split("\n")[line - 1]?.trim();
-  return text ? { hint: `the line reads: ${text.slice(0, 120)}` } : {};
 }
 
 /** Where `name` was imported from, and, when that is this package, what could have been meant. */

@@ -40,7 +40,7 @@ export const ServerOptions = z.strictObject({
 });
 
 /** Deadlines on calls to providers, in milliseconds. */
-export const UpstreamOptions = z.strictObject({
+const UpstreamOptions = z.strictObject({
   /** For a connection. */
   connectMs: ms(3_000),
   /** From sending a request to the first content of its answer. */
@@ -52,21 +52,21 @@ export const UpstreamOptions = z.strictObject({
 });
 
 /** One price, in dollars per million tokens, as providers print them. */
-export const PriceOptions = z.strictObject({
+const PriceOptions = z.strictObject({
   input: z.number().min(0),
   output: z.number().min(0),
   cachedInput: z.number().min(0).optional(),
   cacheWrite: z.number().min(0).optional(),
 });
 
-export const LogOptions = z.strictObject({
+const LogOptions = z.strictObject({
   level: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
 });
 
 // Falsy entries are skipped, as in the other lists: `[env.has("KEY") && "openai/gpt-5", "simulator/large"]`.
 const Targets = z
   .union([z.string().min(1), z.array(z.union([z.string(), z.literal([false, null, undefined, 0])]))])
-  .transform((targets) => [targets].flat().filter((target) => typeof target === "string" && target !== ""))
+  .transform((targets) => [targets].flat().filter((target): target is string => typeof target === "string" && target !== ""))
   .meta({ title: '"provider/model", or a list of such' });
 
 /** Everything but the lists of providers and plugins, whose entries bring schemas of their own. */

@@ -7,7 +7,9 @@ import { patchRequest, writeRequest } from "./anthropic-write.ts";
 import { AnthropicStreamWriter } from "./anthropic-writer.ts";
 import type { ChatReply, ChatRequest, JsonObject, Usage } from "./canonical.ts";
 import type { ClientDialect, Dialect, UpstreamDialect } from "./dialect.ts";
-import { tokenCount } from "./usage.ts";
+
+/** Counting generates nothing and Anthropic bills nothing for it. */
+const FREE: Usage = { inputTokens: 0, outputTokens: 0, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 };
 
 const client: ClientDialect = {
   routes: [
@@ -28,7 +30,7 @@ const upstream: UpstreamDialect = {
   patchRequest: (operation, wire, original, request, model) =>
     patchRequest(operation, wire, original as ChatRequest, request as ChatRequest, model),
   readReply: (operation, body, request) => (operation === "count_tokens" ? readCount(body) : readReply(body, request.model)),
-  readUsage: (operation, body) => (operation === "count_tokens" ? countUsage(body) : readAnthropicUsage(body.usage)),
+  readUsage: (operation, body) => (operation === "count_tokens" ? FREE : readAnthropicUsage(body.usage)),
   streamReader: ({ model }) => new AnthropicStreamReader(model),
   readError: (_, body) => readErrorBody(body),
 };

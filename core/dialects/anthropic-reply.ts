@@ -1,4 +1,15 @@
-import type { ChatChoice, ChatReply, CountReply, FinishReason, Json, JsonObject, ReasoningDetail, ToolCall, Usage, WireUsage } from "./canonical.ts";
+import type {
+  ChatChoice,
+  ChatReply,
+  CountReply,
+  FinishReason,
+  Json,
+  JsonObject,
+  ReasoningDetail,
+  ToolCall,
+  Usage,
+  WireUsage,
+} from "./canonical.ts";
 import { isArray, isObject } from "./checks.ts";
 import type { UpstreamErrorInfo } from "./dialect.ts";
 import { createdNow, makeId } from "./ids.ts";
@@ -120,7 +131,9 @@ function readThought(block: JsonObject): ReasoningDetail[] {
 function readToolUse(block: JsonObject): ToolCall[] {
   if (block.type !== "tool_use") return [];
   const { name, input = {} } = block;
-  return [{ id: string(block.id) || makeId("toolu"), type: "function", function: { name: string(name), arguments: JSON.stringify(input) } }];
+  return [
+    { id: string(block.id) || makeId("toolu"), type: "function", function: { name: string(name), arguments: JSON.stringify(input) } },
+  ];
 }
 
 /** A canonical reply as Anthropic's message. Of several choices the first, since its clients cannot ask for more. */

@@ -77,7 +77,9 @@ export class AnthropicStreamReader implements StreamReader {
   }
 
   #deltaBytes(frame: Frame): number {
-    if (frame.data.includes('"delta":{"')) return stringBytes(frame.data, ANSWER_KEYS);
+    const found = stringBytes(frame.data, ANSWER_KEYS);
+    if (found > 0) return found;
+    // Nothing said, or JSON in another spacing.
     const delta = this.#body(frame)?.delta;
     if (!isObject(delta)) return 0;
     return Buffer.byteLength(string(delta.text) + string(delta.thinking) + string(delta.partial_json));
@@ -179,7 +181,8 @@ export class AnthropicStreamReader implements StreamReader {
       return [this.#chunk({ reasoning_details: [{ type: "thinking", thinking, ...(signature && { signature }) }] })];
     }
     // OpenAI's clients parse what they get, so a call without input has to say `{}`.
-    if (block?.kind === "tool" && !block.begun) return [this.#chunk({ tool_calls: [{ index: block.index, function: { arguments: "{}" } }] })];
+    if (block?.kind === "tool" && !block.begun)
+      return [this.#chunk({ tool_calls: [{ index: block.index, function: { arguments: "{}" } }] })];
     return [];
   }
 

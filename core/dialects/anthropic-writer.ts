@@ -38,7 +38,9 @@ export class AnthropicStreamWriter implements StreamWriter {
   }
 
   end(): string {
-    const begin = this.#begun ? "" : this.#begin({ id: makeId("msg"), object: "chat.completion.chunk", created: createdNow(), model: "", choices: [] });
+    const begin = this.#begun
+      ? ""
+      : this.#begin({ id: makeId("msg"), object: "chat.completion.chunk", created: createdNow(), model: "", choices: [] });
     const closed = this.#closeAll();
     const sequence = this.#sequence ?? null;
     const delta = { stop_reason: stopReason(this.#finish, sequence, this.#calls.size > 0), stop_sequence: sequence };
@@ -58,7 +60,9 @@ export class AnthropicStreamWriter implements StreamWriter {
     this.#finish = finish ?? this.#finish;
     this.#sequence = sequence ?? this.#sequence;
     let text = "";
-    if (delta.reasoning_content) text += this.#thinking(delta.reasoning_content);
+    // A chunk with both says the same twice, unless the detail only closes what has been streamed.
+    const whole = this.#open !== "thinking" && delta.reasoning_details?.some(({ type }) => type === "thinking");
+    if (delta.reasoning_content && !whole) text += this.#thinking(delta.reasoning_content);
     for (const detail of delta.reasoning_details ?? []) text += this.#detail(detail);
     if (delta.content) text += this.#text(delta.content);
     if (delta.refusal) text += this.#text(delta.refusal);
@@ -72,7 +76,8 @@ export class AnthropicStreamWriter implements StreamWriter {
   }
 
   #thinking(thinking: string): string {
-    const opened = this.#open === "thinking" ? "" : this.#closeAll() + this.#start("thinking", { type: "thinking", thinking: "", signature: "" });
+    const opened =
+      this.#open === "thinking" ? "" : this.#closeAll() + this.#start("thinking", { type: "thinking", thinking: "", signature: "" });
     return opened + this.#delta({ type: "thinking_delta", thinking });
   }
 

@@ -50,7 +50,10 @@ export function checkBoolean(value: unknown, param: string): boolean {
 
 export function checkInteger(value: unknown, param: string, min: number, max: number = Number.MAX_SAFE_INTEGER): number {
   if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max) {
-    throw invalid(param, max === Number.MAX_SAFE_INTEGER ? `must be an integer of at least ${min}` : `must be an integer between ${min} and ${max}`);
+    throw invalid(
+      param,
+      max === Number.MAX_SAFE_INTEGER ? `must be an integer of at least ${min}` : `must be an integer between ${min} and ${max}`,
+    );
   }
   return value as number;
 }

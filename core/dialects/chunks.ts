@@ -8,7 +8,10 @@ export function* toChunks(reply: ChatReply): Generator<ChatChunk> {
     const { role, content, refusal, tool_calls, reasoning_content, reasoning_details } = message;
     yield one({ index, delta: { role, content: "" } });
     if (reasoning_content || reasoning_details?.length) {
-      yield one({ index, delta: { ...(reasoning_content ? { reasoning_content } : {}), ...(reasoning_details ? { reasoning_details } : {}) } });
+      yield one({
+        index,
+        delta: { ...(reasoning_content ? { reasoning_content } : {}), ...(reasoning_details ? { reasoning_details } : {}) },
+      });
     }
     if (content) yield one({ index, delta: { content }, ...(logprobs ? { logprobs } : {}) });
     if (refusal) yield one({ index, delta: { refusal } });

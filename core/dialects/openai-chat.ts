@@ -130,4 +130,3 @@ function markError(content: string | readonly ContentPart[]): string | readonly 
   if (typeof content === "string") return `Error: ${content}`;
   return [{ type: "text", text: "Error:" } satisfies TextPart, ...content];
 }
-

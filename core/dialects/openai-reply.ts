@@ -144,5 +144,10 @@ export function readErrorBody(body: Json): UpstreamErrorInfo {
   const code = typeof error.code === "number" ? String(error.code) : text(error.code);
   const type = text(error.type);
   const param = text(error.param);
-  return { ...(message !== null && { message }), ...(type !== null && { type }), ...(code !== null && { code }), ...(param !== null && { param }) };
+  return {
+    ...(message !== null && { message }),
+    ...(type !== null && { type }),
+    ...(code !== null && { code }),
+    ...(param !== null && { param }),
+  };
 }

@@ -99,7 +99,8 @@ function checkAssistant(message: JsonObject, path: string): void {
     if (message[name] !== undefined && message[name] !== null) checkString(message[name], `${path}.${name}`);
   }
   if (message.tool_calls !== undefined && message.tool_calls !== null) {
-    for (const [at, each] of checkArray(message.tool_calls, `${path}.tool_calls`).entries()) checkToolCall(each, `${path}.tool_calls[${at}]`);
+    for (const [at, each] of checkArray(message.tool_calls, `${path}.tool_calls`).entries())
+      checkToolCall(each, `${path}.tool_calls[${at}]`);
   }
   if (message.reasoning_details !== undefined && message.reasoning_details !== null) {
     for (const [at, each] of checkArray(message.reasoning_details, `${path}.reasoning_details`).entries()) {

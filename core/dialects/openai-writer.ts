@@ -29,7 +29,10 @@ export class OpenAiStreamWriter implements StreamWriter {
     this.#last = chunk;
     this.#usage = chunk.usage ?? this.#usage;
     if (chunk.choices.length === 0) return "";
-    return this.#event(chunk, chunk.choices.map((choice) => this.#choice(choice)));
+    return this.#event(
+      chunk,
+      chunk.choices.map((choice) => this.#choice(choice)),
+    );
   }
 
   end(): string {

@@ -167,7 +167,7 @@ describe.skipIf(process.platform === "win32")("a sink that does not take lines (
   it("is a pipe whose reader is stopped: lines are dropped and counted, the process goes on and can end", async () => {
     const folder = mkdtempSync(join(tmpdir(), "headgate-log-"));
     const fifo = join(folder, "stdout");
-    execFileSync("mkfifo", [fifo]);
+    execFileSync("/bin/sh", ["-c", 'mkfifo "$0"', fifo]);
     const writeEnd = openSync(fifo, "r+");
     const reader = spawn("cat", [fifo], { stdio: "ignore" });
     reader.kill("SIGSTOP");

@@ -58,7 +58,7 @@ function copyValue(value: unknown, stacks: boolean, depth: number): unknown {
 }
 
 /** An error and its causes as `{ type, code, message, plugin, stack, cause }`; stacks only where asked for. */
-export function describeError(error: unknown, stacks: boolean, causes = MAX_CAUSES): Record<string, unknown> {
+function describeError(error: unknown, stacks: boolean, causes = MAX_CAUSES): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: typeof error === "string" ? error : inspect(error, { depth: 1 }) };
   const { code, plugin } = error as { code?: unknown; plugin?: unknown };
   return {

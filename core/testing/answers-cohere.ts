@@ -63,7 +63,8 @@ export function cohereFrames(answer: FullAnswer): string[] {
   ].map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
 }
 
+/** Without cached tokens, which Cohere does not bill apart. */
 function usageOf({ usage }: FullAnswer): object {
   const counts = { input_tokens: usage.inputTokens, output_tokens: usage.outputTokens };
-  return { billed_units: counts, tokens: counts, ...(usage.cachedTokens > 0 && { cached_tokens: usage.cachedTokens }) };
+  return { billed_units: counts, tokens: counts };
 }

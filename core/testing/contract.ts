@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { compileChain, type Fault, type Link, type Run } from "../chain.ts";
+import { frozenCopy } from "../config/plain.ts";
 import type { Binding } from "../di.ts";
 import { GatewayError } from "../errors.ts";
 import type { Reply } from "../exchange.ts";
@@ -28,13 +29,13 @@ const ABORT_MS = 1_000;
  */
 export function describePlugin<Options>(
   name: string,
-  factory: (options?: Options) => PluginEntry,
+  factory: (options: Options) => PluginEntry,
   settings: ContractSettings<Options> = {},
 ): void {
   describe(`${name} keeps the plugin contract`, () => {
     const running: Instance[] = [];
     const boot = async () => {
-      const instance = new Instance(factory(settings.options), settings);
+      const instance = new Instance(factory(settings.options as Options), settings);
       await instance.start();
       running.push(instance);
       return instance;
@@ -101,24 +102,17 @@ export function describePlugin<Options>(
     it("ends when the call is aborted while it waits for what is below", async () => {
       const instance = await boot();
       const call = instance.exchange("json");
-      const gone = new GatewayError("client_closed");
-      const run = instance.run(
-        call,
-        () =>
-          new Promise((_resolve, reject) => {
-            call.onAbort(reject);
-            setImmediate(() => call.abort(gone));
-          }),
-      );
-      const ending = run.then(
-        () => "ended",
-        () => "ended",
-      );
-      expect(await Promise.race([ending, later(ABORT_MS, "still waiting")])).toBe("ended");
+      const below = () => new Promise<void>((_resolve, reject) => void call.onAbort(reject));
+      const end = () => call.settle({ kind: "cancelled", status: 499 });
+      const run = instance.run(call, below).then(end, end);
+      await later(PATIENCE_MS, undefined);
+      call.abort();
+      const how = await Promise.race([run.then(() => "ended"), later(ABORT_MS, "still waiting")]);
+      expect(how).toBe("ended");
     });
 
     it("stops cleanly, and leaves no timer behind", async () => {
-      const instance = new Instance(factory(settings.options), settings);
+      const instance = new Instance(factory(settings.options as Options), settings);
       const before = instance.fakes.clock.pending;
       await instance.start();
       await instance.call("stream", () => answerOf("stream"));
@@ -160,7 +154,7 @@ class Instance {
     this.fakes = fakeServices();
     for (const binding of settings.services?.(this.fakes) ?? []) this.fakes.scope.bind(binding);
     const { definition } = entry;
-    const options = definition.options.parse(entry.options);
+    const options = frozenCopy(definition.options.parse(entry.options));
     this.hooks = definition.setup(options, this.fakes.scope.inject(definition.inject ?? {}));
     const handle = this.hooks.handle?.bind(this.hooks);
     const { name, failMode = "closed", reenters = false } = definition;
@@ -194,6 +188,8 @@ class Instance {
     let text = "";
     const innermost = async () => {
       calls += 1;
+      // As long as a real provider would take at least, so that a forgotten await shows.
+      await later(0, undefined);
       call.reply = below();
     };
     const work = async () => {

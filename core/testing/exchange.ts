@@ -27,7 +27,7 @@ export interface ExchangeParts {
 /** An exchange in memory, with the client's side of it in the test's hands: `abort(reason)` and `settle(outcome)`. */
 export class FakeExchange extends LiveExchange {
   constructor(parts: ExchangeParts = {}) {
-    const request = { ...defaultRequest(parts.operation), ...parts.request } as CanonicalRequest;
+    const request = Object.freeze({ ...defaultRequest(parts.operation), ...parts.request }) as CanonicalRequest;
     super({
       id: parts.id ?? "req_test",
       operation: parts.operation ?? "chat",

@@ -5,6 +5,7 @@ export { type ContractSettings, describePlugin } from "./contract.ts";
 export { collect, type ExchangeParts, exchange, FakeExchange, textOf } from "./exchange.ts";
 export type { Faults } from "./fault-pipe.ts";
 export { type Direction, FaultProxy, type FaultProxyOptions } from "./fault-proxy.ts";
+export { startGateway, type TestGateway } from "./gateway.ts";
 export { FakeIds, FakeRandom } from "./random.ts";
 export { jsonReply, streamReply } from "./replies.ts";
 export {

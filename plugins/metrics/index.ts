@@ -1,7 +1,6 @@
-import { type ApiResponse, Catalogue, Clock, definePlugin, Events, Logger, Metrics } from "headgate";
+import { type ApiResponse, Catalogue, Clock, definePlugin, Events, Logger, Metrics, watchProcess } from "headgate";
 import { MetricsOptions, pushes } from "./options.ts";
 import type { Telemetry } from "./otel.ts";
-import { watchProcess } from "./process.ts";
 import { Recorder } from "./recorder.ts";
 
 /** Who listens to a gateway's plugin faults: the newest chain, so that none is counted twice while an old one drains. */

@@ -10,10 +10,10 @@ import {
 } from "@opentelemetry/resources";
 import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import { BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
-import type { Clock, Counter, Exchange, Logger, Metrics, Outcome, Target } from "headgate";
+import type { Clock, Counter, Exchange, Logger, Metrics, Outcome } from "headgate";
 import type { OtlpOptions } from "./options.ts";
 import { RegistryProducer } from "./producer.ts";
-import { countSpans, emitSpans } from "./spans.ts";
+import { emitSpans, type Known } from "./spans.ts";
 
 /** Spans held for a collector that is slow or away. */
 const MAX_QUEUE = 2048;
@@ -41,7 +41,7 @@ export function startTelemetry(
   otlp: OtlpOptions,
   signals: { readonly metrics: boolean; readonly traces: boolean },
   services: TelemetryServices,
-  known: (target: Target | undefined) => Target,
+  known: Known,
 ): Telemetry {
   const { metrics, clock } = services;
   const resource = defaultResource()
@@ -88,10 +88,9 @@ export function startTelemetry(
     return {
       provider,
       record(exchange: Exchange, outcome: Outcome, now: number): void {
-        const count = countSpans(exchange);
-        if (queued + count > MAX_QUEUE) return dropped.add(count);
-        queued += count;
-        emitSpans(tracer, exchange, outcome, { now, offset: clock.now().getTime() - clock.monotonic() }, known);
+        const count = 1 + exchange.attempts.length;
+        if (queued + count > MAX_QUEUE) dropped.add(count);
+        else queued += emitSpans(tracer, exchange, outcome, { now, offset: clock.now().getTime() - clock.monotonic() }, known);
       },
     };
   }
@@ -100,7 +99,13 @@ export function startTelemetry(
     record: (exchange, outcome, now) => spans?.record(exchange, outcome, now),
     async stop() {
       const pushed = Promise.allSettled([meters?.shutdown(), spans?.provider.shutdown()]);
-      await Promise.race([pushed, clock.sleep(STOP_MS)]);
+      await new Promise<void>((resolve) => {
+        const deadline = clock.timer(STOP_MS, resolve);
+        pushed.then(() => {
+          deadline.cancel();
+          resolve();
+        });
+      });
     },
   };
 }

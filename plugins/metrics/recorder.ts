@@ -115,13 +115,13 @@ export class Recorder {
   /** `now` in monotonic ms. */
   end(exchange: Exchange, outcome: Outcome, now: number): void {
     const to = this.#to;
+    to.inFlight.add(-1);
     const { operation, dialect, attempts, startedAt, timings } = exchange;
     const last = attempts.at(-1);
-    const { provider, model } = this.known(last?.target ?? exchange.target ?? exchange.targets[0]);
+    const { provider, model } = this.known(exchange);
     const labels = { operation, dialect, provider, model, status: String(outcome.status), outcome: outcome.kind };
     const streamed = exchange.request.stream === true;
 
-    to.inFlight.add(-1);
     to.requests.add(1, labels);
     to.duration.record((now - startedAt) / 1000, labels);
     if (streamed && last?.firstContentAt !== undefined) to.firstToken.record((last.firstContentAt - startedAt) / 1000, labels);
@@ -129,24 +129,28 @@ export class Recorder {
     for (const attempt of attempts) {
       const ms = (attempt.endedAt ?? now) - attempt.startedAt;
       waited += ms;
-      this.#attempt(operation, attempt, ms, streamed);
+      this.#attempt(exchange, attempt, ms, streamed);
     }
     to.overhead.record(Math.max(0, now - startedAt - waited) / 1000, labels);
     for (const { plugin, ms } of timings) to.plugin.record(ms / 1000, { plugin });
   }
 
-  /** A target in label values: what the catalogue does not know may have come from a client, and is `other`. */
-  known(target: Target | undefined): Target {
+  /**
+   * A target in label values, of which clients cannot make up more: a model that is neither listed nor the config's choice
+   * (then it is not what the client named) is `other`.
+   */
+  known(exchange: Exchange, target: Target | undefined = targetOf(exchange)): Target {
     if (!target) return { provider: "none", model: "other" };
-    return this.#catalogue.find(target) ? target : { provider: target.provider, model: "other" };
+    const bounded = this.#catalogue.find(target) || !exchange.requestedModel.endsWith(target.model);
+    return bounded ? target : { provider: target.provider, model: "other" };
   }
 
-  #attempt(operation: string, attempt: Attempt, ms: number, streamed: boolean): void {
+  #attempt(exchange: Exchange, attempt: Attempt, ms: number, streamed: boolean): void {
     const to = this.#to;
-    const { provider, model } = this.known(attempt.target);
+    const { provider, model } = this.known(exchange, attempt.target);
     const error = attempt.error?.code ?? "";
     const genaiLabels = {
-      [genai.OPERATION]: operation,
+      [genai.OPERATION]: exchange.operation,
       [genai.PROVIDER]: genai.providerName(provider),
       [genai.REQUEST_MODEL]: model,
       [genai.ERROR_TYPE]: error,
@@ -168,4 +172,9 @@ export class Recorder {
     if (nanoDollars === null) unpriced.add(1, { provider, model });
     else cost.add(nanoDollars, { provider, model });
   }
+}
+
+/** Where a call went last, or would have gone. */
+function targetOf({ attempts, target, targets }: Exchange): Target | undefined {
+  return attempts.at(-1)?.target ?? target ?? targets[0];
 }

@@ -11,25 +11,24 @@ import {
 import type { Attempt, ChatReply, Exchange, Outcome, Target } from "headgate";
 import * as genai from "./names.ts";
 
-/** Spans of one exchange: its own and one for each attempt. */
-export function countSpans(exchange: Exchange): number {
-  return 1 + exchange.attempts.length;
-}
+/** An exchange's target, or the given one of its targets, bounded. */
+export type Known = (exchange: Exchange, target?: Target) => Target;
 
 /**
  * Tells an ended exchange as spans: one for the call, a part of the client's trace where it sent a `traceparent`, and
  * below it one for each attempt. Usage stands on the attempts alone, so that adding up spans counts nothing twice. No
- * prompt and no answer is in them. `offset` turns monotonic into epoch ms; `known` bounds the model in names.
+ * prompt and no answer is in them. `offset` turns monotonic into epoch ms; `known` bounds the model in names. Returns how
+ * many spans were recorded: none when the client's trace is not sampled.
  */
 export function emitSpans(
   tracer: Tracer,
   exchange: Exchange,
   outcome: Outcome,
   times: { readonly now: number; readonly offset: number },
-  known: (target: Target | undefined) => Target,
-): void {
+  known: Known,
+): number {
   const { operation, attempts } = exchange;
-  const { model } = known(attempts.at(-1)?.target ?? exchange.target ?? exchange.targets[0]);
+  const { model } = known(exchange);
   const call = tracer.startSpan(
     `${operation} ${model}`,
     { kind: SpanKind.SERVER, startTime: exchange.startedAt + times.offset, attributes: callAttributes(exchange, outcome) },
@@ -43,14 +42,20 @@ export function emitSpans(
       ...(isLast && outcome.kind === "complete" ? replyAttributes(exchange) : {}),
     };
     const startTime = attempt.startedAt + times.offset;
-    const span = tracer.startSpan(`${operation} ${known(attempt.target).model}`, { kind: SpanKind.CLIENT, startTime, attributes }, context);
+    const span = tracer.startSpan(
+      `${operation} ${known(exchange, attempt.target).model}`,
+      { kind: SpanKind.CLIENT, startTime, attributes },
+      context,
+    );
     if (attempt.error) span.setStatus({ code: SpanStatusCode.ERROR, message: attempt.error.code });
     span.end((attempt.endedAt ?? times.now) + times.offset);
   }
   if (outcome.kind === "failed" || outcome.kind === "cut") {
     call.setStatus({ code: SpanStatusCode.ERROR, message: outcome.error?.code ?? outcome.kind });
   }
+  const recorded = call.isRecording() ? 1 + attempts.length : 0;
   call.end(times.now + times.offset);
+  return recorded;
 }
 
 function callAttributes(exchange: Exchange, outcome: Outcome): Attributes {

@@ -72,7 +72,7 @@ export function* framesOf(answer: Answer, includeUsage: boolean, pace: Pace): Ge
   yield { text: "data: [DONE]\n\n", after: 0 };
 }
 
-export function usageOf(answer: Answer): WireUsage {
+function usageOf(answer: Answer): WireUsage {
   const { completion, reasoning } = tokensOf(answer.choices);
   return {
     prompt_tokens: answer.promptTokens,

@@ -16,7 +16,7 @@ export interface Choice {
   readonly finish: FinishReason;
 }
 
-export interface Call {
+interface Call {
   readonly id: string;
   readonly name: string;
   readonly arguments: readonly string[];

@@ -29,7 +29,7 @@ export function embed(request: EmbeddingsRequest, tokens: Tokens): EmbeddingsRep
  * A unit vector in which texts that share words and spellings lie close: words and letter trigrams, hashed to a place and a
  * sign (Weinberger et al., "Feature Hashing for Large Scale Multitask Learning", ICML 2009).
  */
-export function vectorOf(input: Input, dimensions: number): Float32Array {
+function vectorOf(input: Input, dimensions: number): Float32Array {
   const vector = new Float32Array(dimensions);
   const add = (feature: string, weight: number) => {
     const code = fnv1a(feature);

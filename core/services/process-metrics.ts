@@ -1,10 +1,10 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import type { Labels, Metrics } from "headgate";
+import type { Labels, Metrics } from "./metrics.ts";
 
 /** How often the event loop is probed, in ms; the probe's own interval is no delay and is taken off. */
 const RESOLUTION = 20;
 
-/** Starts watching this process; returns what ends it. */
+/** Records this process's event-loop delay and memory as gauges, until the returned function is called. */
 export function watchProcess(metrics: Metrics): () => void {
   const loop = monitorEventLoopDelay({ resolution: RESOLUTION });
   loop.enable();

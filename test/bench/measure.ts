@@ -1,0 +1,133 @@
+import type { Candidate } from "./candidates.ts";
+import { Child, type Cores } from "./child.ts";
+import type { Streams, Target } from "./load.ts";
+import { request } from "./payload.ts";
+import { quantile } from "./stats.ts";
+
+/** How long and how much; times in ms. */
+export interface Plan {
+  readonly rounds: number;
+  readonly warmUpMs: number;
+  readonly saturateMs: number;
+  readonly steadyMs: number;
+  /** Streams of one round; a new one begins every 15 ms. */
+  readonly streams: number;
+}
+
+export const PLANS: { readonly full: Plan; readonly quick: Plan } = {
+  full: { rounds: 8, warmUpMs: 3000, saturateMs: 1500, steadyMs: 1250, streams: 60 },
+  quick: { rounds: 2, warmUpMs: 1500, saturateMs: 1000, steadyMs: 800, streams: 40 },
+};
+const LANES = 32;
+const PER_SECOND = 400;
+const STREAM_EVERY_MS = 15;
+export const OPEN_STREAMS = 1000;
+
+/** A proxy's figures of one round: CPU in microseconds, times in milliseconds as the client sees them. */
+export interface Figures {
+  readonly cpuPerRequest: number;
+  readonly perSecond: number;
+  /** Share of one core that the proxy used while it was given all it could take. */
+  readonly busy: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly cpuPerChunk: number;
+  readonly firstP50: number;
+  readonly readsPerChunk: number;
+}
+
+/** The same calls without a proxy. */
+export type Direct = Pick<Figures, "p50" | "p99" | "firstP50" | "readsPerChunk">;
+
+/** A proxy that runs. */
+export class Runner {
+  readonly candidate: Candidate;
+  readonly #proxy: Child;
+  readonly #load: Child;
+  readonly #target: Target;
+
+  constructor(candidate: Candidate, port: number, load: Child, upstream: string, cores: Cores | undefined, stdout: number) {
+    this.candidate = candidate;
+    this.#load = load;
+    this.#target = target(`http://127.0.0.1:${port}`, candidate.headers(upstream));
+    this.#proxy = new Child(candidate.name, {
+      args: ["--expose-gc", "--import", new URL("probe.ts", import.meta.url).href, ...candidate.args(port)],
+      env: { BENCH_UPSTREAM: upstream, PORT: String(port) },
+      core: cores?.proxy,
+      stdout,
+    });
+  }
+
+  /** Resolves once it answers; rejects, with what it said, when it does not within 15 seconds. */
+  async ready(): Promise<void> {
+    let last = "";
+    for (const until = performance.now() + 15_000; performance.now() < until; await new Promise((resolve) => setTimeout(resolve, 100))) {
+      try {
+        const { origin, headers } = this.#target;
+        const response = await fetch(`${origin}/v1/chat/completions`, { method: "POST", headers, body: request(0, false) });
+        if (response.ok) return void (await response.arrayBuffer());
+        last = `${response.status} ${await response.text()}`;
+      } catch (error) {
+        last = String(error);
+      }
+    }
+    throw new Error(`${this.candidate.name} does not answer: ${last}\n${this.#proxy.complaints}`);
+  }
+
+  async warmUp({ warmUpMs, streams }: Plan): Promise<void> {
+    await this.#load.ask("saturate", { ...this.#target, lanes: LANES, ms: warmUpMs });
+    await this.#load.ask("streams", { ...this.#target, count: streams, everyMs: STREAM_EVERY_MS });
+  }
+
+  async saturate({ saturateMs }: Plan): Promise<Pick<Figures, "cpuPerRequest" | "perSecond" | "busy">> {
+    const details = { ...this.#target, lanes: LANES, ms: saturateMs };
+    const [cpu, { requests, ms }] = await this.#cpuOf(() => this.#load.ask<{ requests: number; ms: number }>("saturate", details));
+    return { cpuPerRequest: cpu / requests, perSecond: requests / (ms / 1000), busy: cpu / 1000 / ms };
+  }
+
+  async stream(plan: Plan): Promise<Pick<Figures, "cpuPerChunk" | "firstP50" | "readsPerChunk">> {
+    const [cpu, figures] = await this.#cpuOf(() => streamed(this.#load, this.#target, plan));
+    const { chunks, ...times } = figures;
+    return { cpuPerChunk: cpu / chunks, ...times };
+  }
+
+  steady(plan: Plan): Promise<Pick<Figures, "p50" | "p99">> {
+    return steady(this.#load, this.#target, plan);
+  }
+
+  /** Resident bytes for each of a thousand streams, all half-way; rejects unless all of them come whole. */
+  async memoryPerStream(upstream: Child): Promise<number> {
+    await upstream.ask("pace", 30);
+    await upstream.ask("hold");
+    const before = await this.#proxy.ask<number>("memory");
+    await this.#load.ask("openStreams", { ...this.#target, count: OPEN_STREAMS });
+    const during = await this.#proxy.ask<number>("memory");
+    await upstream.ask("release");
+    await this.#load.ask("closeStreams");
+    return (during - before) / OPEN_STREAMS;
+  }
+
+  stop(): void {
+    this.#proxy.stop();
+  }
+
+  async #cpuOf<Value>(work: () => Promise<Value>): Promise<[micros: number, Value]> {
+    const before = await this.#proxy.ask<number>("cpu");
+    const value = await work();
+    return [(await this.#proxy.ask<number>("cpu")) - before, value];
+  }
+}
+
+export function target(origin: string, headers: Record<string, string> = {}): Target {
+  return { origin, headers: { "content-type": "application/json", authorization: "Bearer bench", ...headers } };
+}
+
+export async function steady(load: Child, target: Target, { steadyMs }: Plan): Promise<Pick<Figures, "p50" | "p99">> {
+  const times = await load.ask<number[]>("steady", { ...target, perSecond: PER_SECOND, ms: steadyMs });
+  return { p50: quantile(times, 0.5), p99: quantile(times, 0.99) };
+}
+
+export async function streamed(load: Child, target: Target, { streams }: Plan) {
+  const { firstMs, readsPerChunk, chunks } = await load.ask<Streams>("streams", { ...target, count: streams, everyMs: STREAM_EVERY_MS });
+  return { firstP50: quantile(firstMs, 0.5), readsPerChunk, chunks };
+}

@@ -1,0 +1,73 @@
+import type { ChatChunk, ChatRequest, Dialect, FrameKind, StreamReader, Usage } from "headgate";
+import { SseFramer } from "../../core/dialects/sse.ts";
+
+export interface ReadStream {
+  readonly chunks: ChatChunk[];
+  readonly kinds: FrameKind[];
+  readonly usage: Usage | null;
+  /** Whether the body's end, here, means a whole answer. */
+  readonly whole: boolean;
+  readonly reader: StreamReader;
+}
+
+/** Reads a stream from its pieces as the gateway's pump does: a piece's frames are all inspected, then decoded. */
+export function readStream(dialect: Dialect, pieces: readonly Buffer[], request: Partial<ChatRequest> = {}): ReadStream {
+  const reader = dialect.upstream?.streamReader({ model: "asked-for", request: { model: "asked-for", messages: [], ...request } });
+  if (!reader) throw new Error(`${dialect.name} has no upstream half`);
+  const framer = new SseFramer();
+  const chunks: ChatChunk[] = [];
+  const kinds: FrameKind[] = [];
+  for (const piece of [...pieces, null]) {
+    const frames = piece ? framer.push(piece) : framer.end();
+    const marked = frames.map((frame) => ({ frame, kind: reader.inspect(frame) }));
+    for (const { frame, kind } of marked) {
+      kinds.push(kind);
+      if (kind === "error" || kind === "end") return result(reader, chunks, kinds, kind === "end");
+      chunks.push(...reader.decode(frame));
+    }
+  }
+  return result(reader, chunks, kinds, reader.endsWithBody);
+}
+
+function result(reader: StreamReader, chunks: ChatChunk[], kinds: FrameKind[], whole: boolean): ReadStream {
+  return { chunks, kinds, usage: reader.usage, whole, reader };
+}
+
+/** What a client makes of the chunks of one choice. */
+export function assemble(chunks: readonly ChatChunk[], index = 0) {
+  const answer = {
+    text: "",
+    reasoning: "",
+    calls: [] as { name: string; args: string; signature?: unknown }[],
+    finish: undefined as unknown,
+  };
+  for (const choice of chunks.flatMap(({ choices }) => choices).filter((each) => each.index === index)) {
+    answer.text += choice.delta.content ?? "";
+    answer.reasoning += choice.delta.reasoning_content ?? "";
+    for (const delta of choice.delta.tool_calls ?? []) {
+      answer.calls[delta.index] ??= { name: "", args: "" };
+      const call = answer.calls[delta.index];
+      if (!call) continue;
+      call.name += delta.function?.name ?? "";
+      call.args += delta.function?.arguments ?? "";
+      if (delta.extra_content) call.signature = delta.extra_content;
+    }
+    answer.finish = choice.finish_reason ?? answer.finish;
+  }
+  return answer;
+}
+
+/** Chunks without what differs from run to run: made-up ids and the time. */
+export function comparable(chunks: readonly ChatChunk[]): unknown {
+  const text = JSON.stringify(chunks.map(({ created: _, ...chunk }) => chunk));
+  return JSON.parse(text.replace(/(call|chatcmpl)_[0-9a-f]{32}/g, "$1_"));
+}
+
+/** Calls back for the bytes cut in two at every place, and cut into single bytes. */
+export function everySplit(bytes: Buffer, check: (pieces: Buffer[], at: number) => void): void {
+  for (let at = 1; at < bytes.length; at++) check([bytes.subarray(0, at), bytes.subarray(at)], at);
+  check(
+    Array.from(bytes, (_, at) => bytes.subarray(at, at + 1)),
+    -1,
+  );
+}
