@@ -10,7 +10,9 @@ const NODE = "24.21.0";
 const MINIMUM = [22, 19];
 const stamp = `${root}node_modules/.headgate-setup`;
 
-const lock = createHash("sha256").update(readFileSync(`${root}package-lock.json`)).digest("hex");
+const lock = createHash("sha256")
+  .update(readFileSync(`${root}package-lock.json`))
+  .digest("hex");
 const [major, minor] = process.versions.node.split(".").map(Number);
 // An earlier run may have put the Node that runs this now into node_modules, which `npm ci` empties.
 const ours = process.execPath.startsWith(`${root}node_modules`);

@@ -69,7 +69,14 @@ class LinkRun implements ActiveLink {
   /** What came up from below on the last try. */
   #foreign: { error: unknown } | undefined;
 
-  constructor(link: Link, exchange: LiveExchange, downstream: Run, context: ChainContext, resolve: () => void, reject: (error: unknown) => void) {
+  constructor(
+    link: Link,
+    exchange: LiveExchange,
+    downstream: Run,
+    context: ChainContext,
+    resolve: () => void,
+    reject: (error: unknown) => void,
+  ) {
     this.name = link.name;
     this.#link = link;
     this.#exchange = exchange;
@@ -176,7 +183,10 @@ class LinkRun implements ActiveLink {
     if (!this.#close()) return;
     this.#context.onFault(this.#exchange, { plugin: this.name, phase: this.#tries === 0 ? "before" : "after", failMode, error });
     if (failMode === "open") return this.#goOnWithout(wasInside);
-    const shown = error instanceof GatewayError ? error : new GatewayError("plugin_failed", { message: `The plugin "${this.name}" failed.`, cause: error });
+    const shown =
+      error instanceof GatewayError
+        ? error
+        : new GatewayError("plugin_failed", { message: `The plugin "${this.name}" failed.`, cause: error });
     shown.plugin = this.name;
     if (wasInside) this.#exchange.abort(shown);
     this.#reject(this.#foreign ? this.#foreign.error : shown);

@@ -8,6 +8,7 @@ import { DIALECTS } from "./dialects/index.ts";
 import { GatewayError } from "./errors.ts";
 import type { Outcome } from "./exchange.ts";
 import { createApp } from "./http/app.ts";
+import { connectionKey, vanishedPeers } from "./http/half-open.ts";
 import { modelRoutes, openAiModelList } from "./http/models-api.ts";
 import type { LiveExchange } from "./live-exchange.ts";
 import type { Health, PluginHooks } from "./plugin.ts";
@@ -61,6 +62,7 @@ export class Generation {
   readonly #settling = new Set<Promise<void>>();
   readonly #idle: (() => void)[] = [];
   #watchdog: { cancel(): void } | undefined;
+  #sweeper: { cancel(): void } | undefined;
   #started: Instance[] = [];
 
   /** Runs every `setup`; throws what one throws, naming the plugin. Does no I/O. */
@@ -148,6 +150,7 @@ export class Generation {
     this.#keyValue.start?.();
     this.catalogue.start();
     this.#watchdog = this.clock.interval(250, () => this.#watch());
+    this.#sweeper = this.clock.interval(10_000, () => void this.#sweep());
   }
 
   #watch(): void {
@@ -156,6 +159,17 @@ export class Generation {
     for (const exchange of this.live) {
       if (now - exchange.startedAt > callMs) exchange.abort(new GatewayError("deadline_exceeded"));
       else exchange.active?.checkTime(now);
+    }
+  }
+
+  /** Ends the streams of clients that vanished without a word. */
+  async #sweep(): Promise<void> {
+    const streaming = [...this.live].filter((exchange) => exchange.socket);
+    if (streaming.length === 0) return;
+    const gone = await vanishedPeers();
+    if (gone.size === 0) return;
+    for (const exchange of streaming) {
+      if (exchange.socket && gone.has(connectionKey(exchange.socket))) exchange.abort(new GatewayError("client_closed"));
     }
   }
 
@@ -234,6 +248,7 @@ export class Generation {
   /** Stops plugins in reverse order, each within ten seconds, and closes what the core opened. */
   async stop(): Promise<void> {
     this.#watchdog?.cancel();
+    this.#sweeper?.cancel();
     this.catalogue.stop();
     for (const { name, hooks } of this.#started.splice(0).reverse()) {
       try {

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { JsonObject } from "./dialects/canonical.ts";
 import type { CanonicalRequest, Operation } from "./dialects/dialect.ts";
 import type { GatewayError } from "./errors.ts";
@@ -50,6 +51,8 @@ export class LiveExchange implements Exchange {
   active: ActiveLink | undefined;
   /** Why the call was aborted, once it was. */
   aborted: GatewayError | undefined;
+  /** The client's connection, once a stream is being written to it. */
+  socket: Pick<Socket, "remoteAddress" | "remotePort" | "localPort"> | undefined;
   /** What the provider is still sending for the current attempt; ended before another attempt begins. */
   upstream: { destroy(): void } | undefined;
   /** True once any part of the usage had to be estimated. */

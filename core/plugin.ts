@@ -73,7 +73,8 @@ export interface InlinePlugin extends Pick<PluginHooks, "handle"> {
 }
 
 /** The argument is optional exactly when the schema accepts `{}`. */
-type OptionsArgument<Schema extends z.ZodType> = Record<never, never> extends z.input<Schema> ? [options?: z.input<Schema>] : [options: z.input<Schema>];
+type OptionsArgument<Schema extends z.ZodType> =
+  Record<never, never> extends z.input<Schema> ? [options?: z.input<Schema>] : [options: z.input<Schema>];
 
 /** Returns the factory used in a config: `plugins: [stamp({ header: "x-when" })]`. */
 export function definePlugin<Schema extends z.ZodType, Tokens extends Record<string, Token<unknown>> = Record<never, never>>(

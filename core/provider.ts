@@ -61,7 +61,8 @@ export interface ProviderEntry {
   readonly options: unknown;
 }
 
-type OptionalArgument<Schema extends z.ZodType> = Record<never, never> extends z.input<Schema> ? [options?: z.input<Schema>] : [options: z.input<Schema>];
+type OptionalArgument<Schema extends z.ZodType> =
+  Record<never, never> extends z.input<Schema> ? [options?: z.input<Schema>] : [options: z.input<Schema>];
 
 /** Returns the factory used in a config: `providers: [openai({ apiKey: env.secret("OPENAI_API_KEY") })]`. */
 export function defineProvider<Schema extends z.ZodType, Tokens extends Record<string, Token<unknown>> = Record<never, never>>(

@@ -162,6 +162,21 @@ describe("check", () => {
   });
 });
 
+test("headgate is the running package itself, from TypeScript, plain modules and installed packages alike", () => {
+  const folder = folderWith({
+    "gateway.config.ts": `
+      import { env } from "headgate";
+      import { env as plain } from "./same.mjs";
+      import { env as installed } from "some-plugin";
+      export default { same: env === plain && env === installed, unset: [env("A"), plain("B"), installed("C")] };`,
+    "same.mjs": 'export { env } from "headgate";',
+    "node_modules/some-plugin/package.json": '{ "type": "module", "exports": "./index.js" }',
+    "node_modules/some-plugin/index.js": 'export { env } from "headgate";',
+  });
+  // Only the running package's own `env` collects for the running command.
+  expect(headgate(["check"], folder).stderr).toMatch(/env\("A"\).*env\("B"\).*env\("C"\)/s);
+});
+
 describe("the command line", () => {
   test.each([
     [["chekc"], "Did you mean check?"],

@@ -36,7 +36,7 @@ export interface ResolvedConfig {
   readonly providers: readonly ResolvedProvider[];
 }
 
-const ConfigSchema = SettingsSchema.extend({ providers: z.unknown(), plugins: z.unknown() });
+const ConfigSchema = SettingsSchema.extend({ providers: z.unknown().optional(), plugins: z.unknown().optional() });
 
 /**
  * Checks a whole config. Throws a ConfigError that lists every mistake there is, together with those already `found`

@@ -7,7 +7,7 @@ import { parseObject, stringBytes } from "./json-text.ts";
 import type { Frame } from "./sse.ts";
 import { writeWireUsage } from "./usage.ts";
 
-const ANSWER_KEYS = ['"text":"', '"thinking":"', '"partial_json":"'];
+const ANSWER = /"(?:text|thinking|partial_json)":"/g;
 
 /** An open block of the stream, by what the canonical form makes of it. */
 type Block =
@@ -77,7 +77,7 @@ export class AnthropicStreamReader implements StreamReader {
   }
 
   #deltaBytes(frame: Frame): number {
-    const found = stringBytes(frame.data, ANSWER_KEYS);
+    const found = stringBytes(frame.data, ANSWER);
     if (found > 0) return found;
     // Nothing said, or JSON in another spacing.
     const delta = this.#body(frame)?.delta;

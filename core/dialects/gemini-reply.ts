@@ -107,7 +107,7 @@ function readCandidate(candidate: JsonObject, position: number): ChatChoice {
   };
 }
 
-export function modelFailed(reason: string): GatewayError {
+function modelFailed(reason: string): GatewayError {
   return new GatewayError("upstream_failed", { cause: new Error(`the answer ended with ${reason}`) });
 }
 

@@ -6,16 +6,17 @@ import { isObject } from "./checks.ts";
  * quotes can only be a key, whatever the strings around it say.
  */
 
-/** UTF-8 bytes of the string values that follow any of `keys`, each spelt `"key":"`. */
-export function stringBytes(json: string, keys: readonly string[]): number {
+/**
+ * UTF-8 bytes of the string values that `opening` finds the beginnings of: a global pattern for a key, colon and quote
+ * (`"text":"`). One pass of a pattern costs a fifth of parsing, several searches cost more than parsing.
+ */
+export function stringBytes(json: string, opening: RegExp): number {
   let bytes = 0;
-  for (const key of keys) {
-    for (let at = json.indexOf(key); at !== -1; at = json.indexOf(key, at)) {
-      at += key.length;
-      const end = closingQuote(json, at);
-      bytes += literalBytes(json.slice(at, end));
-      at = end;
-    }
+  opening.lastIndex = 0;
+  while (opening.test(json)) {
+    const end = closingQuote(json, opening.lastIndex);
+    bytes += literalBytes(json.slice(opening.lastIndex, end));
+    opening.lastIndex = end;
   }
   return bytes;
 }

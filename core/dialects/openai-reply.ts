@@ -77,7 +77,7 @@ function joinThinking(parts: readonly Json[]): string | null {
   return thinking.map((each) => (isArray(each) ? joinText(each) : (text(each) ?? ""))).join("");
 }
 
-export function argumentsText(value: Json | undefined): string | undefined {
+function argumentsText(value: Json | undefined): string | undefined {
   return typeof value === "string" || value === undefined || value === null ? (value ?? undefined) : JSON.stringify(value);
 }
 

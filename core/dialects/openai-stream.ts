@@ -8,7 +8,9 @@ import type { Frame } from "./sse.ts";
 import { latestUsage, readWireUsage, tidyWireUsage } from "./usage.ts";
 
 const DONE = "[DONE]";
-const ANSWER_KEYS = ['"content":"', '"reasoning_content":"', '"reasoning":"', '"arguments":"', '"refusal":"', '"text":"'];
+const ANSWER = /"(?:content|reasoning_content|reasoning|arguments|refusal|text)":"/g;
+/** A key or value `error`, or `usage` with anything but null: to be parsed. */
+const SUSPECT = /"(?:error"|usage"(?!:null))/;
 
 /**
  * Reads a chat stream of an OpenAI-shaped provider. Frames are parsed until the first content; after it only those that may
@@ -38,7 +40,7 @@ export class OpenAiStreamReader implements StreamReader {
     if (data === DONE) return "end";
     if (data === "" && frame.event !== "error") return "lifecycle";
     if (this.#searchable && frame.event === "" && isPlain(data)) {
-      this.outputBytes += stringBytes(data, ANSWER_KEYS);
+      this.outputBytes += stringBytes(data, ANSWER);
       return "content";
     }
     const body = this.#body(frame);
@@ -52,7 +54,7 @@ export class OpenAiStreamReader implements StreamReader {
     if (choices.length === 0) return isObject(usage) ? "usage" : "lifecycle";
     const bytes = choices.reduce((sum, choice) => sum + answerBytes(choice), 0);
     this.outputBytes += bytes;
-    if (bytes > 0) this.#searchable ??= stringBytes(data, ANSWER_KEYS) === bytes;
+    if (bytes > 0) this.#searchable ??= stringBytes(data, ANSWER) === bytes;
     return choices.some(saysSomething) ? "content" : "lifecycle";
   }
 
@@ -99,11 +101,7 @@ export class OpenAiStreamReader implements StreamReader {
 
 /** Whether a frame is an object that states neither an error nor usage. */
 function isPlain(data: string): boolean {
-  if (!data.startsWith("{") || !data.endsWith("}") || data.includes('"error"')) return false;
-  for (let at = data.indexOf('"usage"'); at !== -1; at = data.indexOf('"usage"', at + 7)) {
-    if (!data.startsWith(":null", at + 7)) return false;
-  }
-  return true;
+  return data.startsWith("{") && data.endsWith("}") && !SUSPECT.test(data);
 }
 
 /** `{ error }`, or the flat form of vLLM and Mistral. */

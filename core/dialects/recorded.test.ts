@@ -66,13 +66,15 @@ function cassetteStreams(): Recording[] {
 
 interface Read {
   readonly kinds: FrameKind[];
-  readonly chunks: Omit<ChatChunk, "created">[];
+  readonly chunks: Chunk[];
   readonly usage: unknown;
   readonly outputBytes: number;
 }
 
+type Chunk = Pick<ChatChunk, "id" | "choices">;
+
 /** Ids that a reader had to make up differ between readings. */
-function settled(chunks: readonly ChatChunk[]): Omit<ChatChunk, "created">[] {
+function settled(chunks: readonly ChatChunk[]): Chunk[] {
   return chunks.map(
     ({ created: _, ...chunk }) => JSON.parse(JSON.stringify(chunk).replaceAll(/(call|chatcmpl)_[0-9a-f]{32}/g, "$1")) as ChatChunk,
   );
@@ -94,7 +96,7 @@ function read(dialect: string, pieces: readonly Buffer[]): Read {
   return { kinds, chunks: settled(chunks), usage: reader.usage, outputBytes: reader.outputBytes };
 }
 
-function answer(chunks: readonly Pick<ChatChunk, "choices">[]) {
+function answer(chunks: readonly Chunk[]) {
   const deltas = chunks.flatMap(({ choices }) => choices.map(({ delta }) => delta));
   const tools: { name: string; arguments: string }[] = [];
   for (const call of deltas.flatMap(({ tool_calls: calls }) => calls ?? [])) {

@@ -3,8 +3,8 @@ import cors from "@koa/cors";
 import Router from "@koa/router";
 import helmet from "helmet";
 import Koa, { type Context } from "koa";
-import { DIALECTS } from "../dialects/index.ts";
 import type { Dialect, Route } from "../dialects/dialect.ts";
+import { DIALECTS } from "../dialects/index.ts";
 import { asGatewayError, GatewayError } from "../errors.ts";
 import type { Generation, ServerState } from "../generation.ts";
 import type { ApiRoute } from "./api.ts";
@@ -59,7 +59,13 @@ export function createApp(generation: Generation, server: ServerState, apiRoutes
     router.register(route.path, [route.method], (context: Context) => answerApi(generation, route, context, pageHeaders));
   }
   app.use(router.routes());
-  app.use(router.allowedMethods({ throw: true, methodNotAllowed: () => new GatewayError("method_not_allowed"), notImplemented: () => new GatewayError("method_not_allowed") }));
+  app.use(
+    router.allowedMethods({
+      throw: true,
+      methodNotAllowed: () => new GatewayError("method_not_allowed"),
+      notImplemented: () => new GatewayError("method_not_allowed"),
+    }),
+  );
   return app.callback();
 }
 
@@ -88,7 +94,12 @@ async function answerApi(generation: Generation, route: ApiRoute, context: Conte
   if (route.access === "operator" && !isLoopback(req.socket.remoteAddress)) throw new GatewayError("not_found");
   const controller = new AbortController();
   res.once("close", () => controller.abort(new GatewayError("client_closed")));
-  const { body, status = 200, type, headers } = await route.handle({
+  const {
+    body,
+    status = 200,
+    type,
+    headers,
+  } = await route.handle({
     params: context.params,
     query: new URLSearchParams(context.querystring),
     body: route.method === "GET" || route.method === "DELETE" ? undefined : await readJson(req, res, generation.settings.server.limits),
@@ -111,7 +122,8 @@ function refuse(context: Context, error: GatewayError, clients: readonly ClientS
   context.respond = false;
   const { req, res } = context;
   const path = req.url ?? "";
-  const owner = clients.find(({ client }) => client.routes.some((route: Route) => path.startsWith(route.path))) ?? (clients[0] as ClientSide);
+  const owner =
+    clients.find(({ client }) => client.routes.some((route: Route) => path.startsWith(route.path))) ?? (clients[0] as ClientSide);
   const unread = !req.complete;
   if (unread) res.once("finish", () => req.socket.destroySoon());
   sendError(res, error, owner.client, id, unread ? { connection: "close" } : {});

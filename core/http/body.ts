@@ -30,7 +30,8 @@ export async function readJson(request: IncomingMessage, response: ServerRespons
 }
 
 function checkType(type: string | undefined): void {
-  if (type === undefined || !/^application\/json\s*(?:;\s*charset="?utf-8"?\s*)?$/i.test(type)) throw new GatewayError("unsupported_media_type");
+  if (type === undefined || !/^application\/json\s*(?:;\s*charset="?utf-8"?\s*)?$/i.test(type))
+    throw new GatewayError("unsupported_media_type");
 }
 
 function decoder(encoding: string | undefined): (() => Transform) | undefined {

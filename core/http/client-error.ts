@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { type ErrorCode, ERRORS } from "../errors.ts";
+import { ERRORS, type ErrorCode } from "../errors.ts";
 
 const CODES: Record<string, ErrorCode> = {
   HPE_HEADER_OVERFLOW: "headers_too_large",

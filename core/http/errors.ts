@@ -6,7 +6,13 @@ import type { GatewayError } from "../errors.ts";
 const LONGEST_WAIT = 60;
 
 /** Writes an error in the client's own dialect, unless the response has begun or the client is gone. */
-export function sendError(response: ServerResponse, error: GatewayError, dialect: ClientDialect, requestId: string, extra: Record<string, string> = {}): void {
+export function sendError(
+  response: ServerResponse,
+  error: GatewayError,
+  dialect: ClientDialect,
+  requestId: string,
+  extra: Record<string, string> = {},
+): void {
   if (response.headersSent || !response.writable) return;
   const body = JSON.stringify(dialect.errorBody(error, requestId));
   response.writeHead(error.status, {

@@ -10,7 +10,10 @@ export function healthRoutes(generation: Generation, server: ServerState): ApiRo
     const down = Object.values(parts).some(({ status }) => status === "down");
     const status = server.draining ? "draining" : down ? "down" : degraded.length > 0 ? "degraded" : "ok";
     const uptime = Math.round((generation.clock.monotonic() - server.startedAt) / 1000);
-    return { status: server.draining || down ? 503 : 200, body: { status, version: VERSION, uptime_seconds: uptime, degraded, plugins: parts } };
+    return {
+      status: server.draining || down ? 503 : 200,
+      body: { status, version: VERSION, uptime_seconds: uptime, degraded, plugins: parts },
+    };
   };
   const route = (path: string, handle: ApiRoute["handle"]): ApiRoute => ({ method: "GET", path, access: "public", handle });
   return [

@@ -100,7 +100,7 @@ function dollarsPerMillion(nanoPerToken: number): number {
 function reader<Name extends string>(query: URLSearchParams, names: readonly Name[]) {
   for (const key of new Set(query.keys())) {
     if (!(names as readonly string[]).includes(key)) {
-      const hint = didYouMean(key, names) ?? `known are ${names.join(", ")}`;
+      const hint = didYouMean(key.slice(0, 80), names) ?? `known are ${names.join(", ")}`;
       throw invalid(key, `There is no query parameter ${JSON.stringify(key.slice(0, 80))}; ${hint}`);
     }
     if (query.getAll(key).length > 1) throw invalid(key, `The query parameter "${key}" is given more than once.`);

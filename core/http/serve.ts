@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { toChunks } from "../dialects/chunks.ts";
 import type { ChatReply, ChatRequest, Usage } from "../dialects/canonical.ts";
+import { toChunks } from "../dialects/chunks.ts";
 import type { Dialect, Route } from "../dialects/dialect.ts";
 import { asGatewayError, GatewayError } from "../errors.ts";
 import type { Outcome } from "../exchange.ts";
@@ -89,6 +89,7 @@ async function answer(generation: Generation, exchange: LiveExchange, dialect: C
     "x-accel-buffering": "no",
     ...replyHeaders(exchange),
   });
+  exchange.socket = response.socket ?? undefined;
   const stream = reply.kind === "stream" ? reply : { kind: "stream" as const, stream: fromArray(toChunks(reply.body as ChatReply)) };
   await pump(exchange, stream, response, {
     clock: generation.clock,

@@ -6,9 +6,9 @@ import type { Logger } from "./logger.ts";
 
 /** Most a call waits for Redis, in ms. */
 const DEADLINE = 100;
-/** Failures in a row after which Redis is left alone. */
+/** Failures in a row after which no call asks Redis until a probe in the background got through. */
 const FAILURES = 3;
-/** First and longest pause between probes while it is left alone, in ms. */
+/** First and longest pause between probes, which begin with the first failure; in ms. */
 const PAUSE = { first: 250, longest: 5_000 } as const;
 /** Shortest time between two log lines, in ms. */
 const LOG_EVERY = 30_000;
@@ -37,6 +37,7 @@ export class RedisKeyValue implements KeyValue {
   #stopped = false;
   #probe: Timer | undefined;
   #loggedAt = Number.NEGATIVE_INFINITY;
+  #toldAway = false;
 
   /** Throws on what is no Redis URL, without repeating it: it may hold a password. */
   constructor(url: string, clock: Clock, logger: Logger) {
@@ -63,11 +64,12 @@ export class RedisKeyValue implements KeyValue {
   }
 
   healthy(): boolean {
-    return this.#failures === 0;
+    return this.#failures === 0 && !this.#open;
   }
 
   start(): void {
-    void this.get("probe");
+    const probe = () => void this.get("probe");
+    this.#connected().then(probe, probe);
   }
 
   /** Waits for what is under way, which its own deadline bounds, then drops the connection. */
@@ -80,6 +82,8 @@ export class RedisKeyValue implements KeyValue {
 
   async #ask<T>(fallback: T, work: (store: JsonStore) => Promise<T>): Promise<T> {
     if (this.#open || this.#stopped) return fallback;
+    // Loading the client itself takes a moment, and says nothing about Redis.
+    const loaded = this.#loaded;
     const answer = this.#within(work);
     this.#pending.add(answer);
     try {
@@ -87,7 +91,7 @@ export class RedisKeyValue implements KeyValue {
       this.#failures = 0;
       return value;
     } catch (error) {
-      this.#failed(error);
+      if (loaded) this.#failed(error);
       return fallback;
     } finally {
       this.#pending.delete(answer);
@@ -95,11 +99,10 @@ export class RedisKeyValue implements KeyValue {
   }
 
   #within<T>(work: (store: JsonStore) => Promise<T>): Promise<T> {
-    this.#connecting ??= this.#connect();
     return within(
       this.#clock,
       DEADLINE,
-      this.#connecting.then(async ({ store, tried }) => {
+      this.#connected().then(async ({ store, tried }) => {
         await tried;
         return work(store);
       }),
@@ -107,22 +110,18 @@ export class RedisKeyValue implements KeyValue {
   }
 
   #failed(error: unknown): void {
-    // Loading the client itself takes a moment, and says nothing about Redis.
-    if (!this.#loaded) return;
     this.#failures += 1;
     this.#log(error);
-    if (this.#failures < FAILURES || this.#open || this.#stopped) return;
-    this.#open = true;
-    this.#probeAfter(PAUSE.first);
+    if (this.#stopped) return;
+    if (this.#failures >= FAILURES) this.#open = true;
+    if (!this.#probe) this.#probeAfter(PAUSE.first);
   }
 
   #probeAfter(pause: number): void {
     this.#probe = this.#clock.timer(pause, async () => {
       try {
         await this.#within((store) => store.get("probe"));
-        this.#failures = 0;
-        this.#open = false;
-        this.#logger.info("the key-value store is back");
+        this.#recovered();
       } catch (error) {
         this.#log(error);
         if (!this.#stopped) this.#probeAfter(Math.min(pause * 2, PAUSE.longest));
@@ -130,16 +129,31 @@ export class RedisKeyValue implements KeyValue {
     });
   }
 
+  #recovered(): void {
+    this.#probe = undefined;
+    this.#failures = 0;
+    this.#open = false;
+    if (this.#toldAway) this.#logger.info("the key-value store is back");
+    this.#toldAway = false;
+  }
+
   #log(error: unknown): void {
     const now = this.#clock.monotonic();
     if (this.#stopped || now - this.#loggedAt < LOG_EVERY) return;
     this.#loggedAt = now;
+    this.#toldAway = true;
     this.#logger.warn({ err: error }, "the key-value store is away; going on without it");
   }
 
+  #connected(): Promise<Connection> {
+    this.#connecting ??= this.#connect();
+    return this.#connecting;
+  }
+
   async #connect(): Promise<Connection> {
-    const { createClient, default: KeyvRedis } = await import("@keyv/redis");
-    this.#loaded = true;
+    const { createClient, default: KeyvRedis } = await import("@keyv/redis").finally(() => {
+      this.#loaded = true;
+    });
     const client = createClient({
       url: this.#url,
       // Without a connection a command fails at once instead of piling up.

@@ -1,7 +1,7 @@
 import type { ChatRequest, ContentPart, Message } from "../dialects/canonical.ts";
 
 /** What of a chat request is tokens. */
-export interface RequestParts {
+interface RequestParts {
   /** To be encoded, each on its own. */
   readonly texts: readonly string[];
   /** Tokens that stand for no text: the format's own, and flat figures for what is not text. */

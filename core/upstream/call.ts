@@ -36,7 +36,8 @@ export function createCall(services: CallServices): (exchange: LiveExchange) => 
     if (!target) throw exchange.unresolved ?? new GatewayError("model_not_found", { param: "model" });
     const provider = services.providers.get(target.provider);
     const dialect = provider && services.dialects.get(provider.dialect)?.upstream;
-    if (!provider || !dialect) throw new GatewayError("model_not_found", { param: "model", message: `There is no provider "${target.provider}".` });
+    if (!provider || !dialect)
+      throw new GatewayError("model_not_found", { param: "model", message: `There is no provider "${target.provider}".` });
     const path = (provider.path ?? dialect.path)(exchange.operation, target.model, wantsStream(exchange));
     if (path === null) return answerLocally(services, exchange, target);
     await new AttemptRun(services, exchange, target, provider, dialect).run(path);

@@ -162,7 +162,7 @@ describe("resolving a model's name", () => {
     const before = catalogue.models().length;
     const start = performance.now();
     for (let index = 0; index < 1_000; index++) refusal(() => catalogue.resolve(`meta-llama/llama-${index * 7_919}-instruct-x`));
-    expect((performance.now() - start) / 1_000).toBeLessThan(15);
+    expect((performance.now() - start) / 1_000).toBeLessThan(3);
     for (let index = 0; index < 10_000; index++) catalogue.cost({ provider: "openai", model: `name-${index}` }, USAGE);
     for (let index = 0; index < 10_000; index++) catalogue.resolve(`openai/name-${index}`);
     expect(catalogue.models()).toHaveLength(before);

@@ -1,4 +1,3 @@
-import { nearest } from "../config/nearest.ts";
 import { token } from "../di.ts";
 import type { JsonObject, Usage } from "../dialects/canonical.ts";
 import { GatewayError } from "../errors.ts";
@@ -12,6 +11,7 @@ import { type Listing, ModelIndex } from "./model-index.ts";
 import { LONGEST_ID, ModelLists } from "./model-lists.ts";
 import { PriceBook } from "./price-book.ts";
 import { costOf, type DollarPrice, type Rates, ratesFromDollars, ratesFromModel } from "./prices.ts";
+import { similarName } from "./similar-names.ts";
 
 /** A model as `/api/models` and `/v1/models` list it. */
 export interface CatalogueModel extends ModelInfo {
@@ -61,8 +61,8 @@ const RATES_FRESH = 60_000;
 const LISTS_FRESH = 3_600_000;
 /** Most prices kept between two such readings. */
 const RATES_KEPT = 5_000;
-/** After the start, in ms: the price catalogue is loaded while nobody waits for it. */
-const LOAD_AFTER = 1_000;
+/** After the start, in ms: the price catalogue is loaded and the index built while nobody waits for them. */
+const BUILD_AFTER = 1_000;
 
 /** Does no I/O until it is started. */
 export function createCatalogue(options: CatalogueOptions): Catalogue {
@@ -82,7 +82,7 @@ class ProviderCatalogue implements Catalogue {
   readonly #aliasTargets = new Map<string, readonly Target[]>();
   #ratesReadAt = 0;
   #index: { readonly builtAt: number; readonly value: ModelIndex } | undefined;
-  #loading: Timer | undefined;
+  #building: Timer | undefined;
 
   constructor({ providers, aliases, prices, http, clock, logger, random, metrics }: CatalogueOptions) {
     this.#listings = new Map(providers.map((provider) => [provider.name, listingOf(provider)]));
@@ -129,11 +129,11 @@ class ProviderCatalogue implements Catalogue {
   start(): void {
     const listings = [...this.#listings.values()];
     this.#lists.start(listings.map(({ provider }) => provider));
-    if (listings.some(({ closed }) => !closed)) this.#loading = this.#clock.timer(LOAD_AFTER, () => void this.#book.load());
+    if (listings.some(({ closed }) => !closed)) this.#building = this.#clock.timer(BUILD_AFTER, () => void this.#models());
   }
 
   stop(): void {
-    this.#loading?.cancel();
+    this.#building?.cancel();
     this.#lists.stop();
   }
 
@@ -179,22 +179,15 @@ class ProviderCatalogue implements Catalogue {
   }
 
   #notFound(name: string): GatewayError {
-    const near = name.length <= LONGEST_ID ? nearest(name, this.#similar(name)) : undefined;
+    const near = name.length <= LONGEST_ID ? similarName(name, this.#names(name.includes("/"))) : undefined;
     const shown = JSON.stringify(name.length <= 80 ? name : `${name.slice(0, 80)}…`);
     const message = `There is no model ${shown}.${near === undefined ? "" : ` Did you mean "${near}"?`}`;
     return new GatewayError("model_not_found", { param: "model", message });
   }
 
-  /** Anyone may ask for what is not there, as often as they like, so only the names of about that length are compared, and not all. */
-  *#similar(name: string): Iterable<string> {
-    const qualified = name.includes("/");
-    let left = 300;
-    const close = (candidate: string) => Math.abs(candidate.length - name.length) <= 3;
-    for (const alias of this.#aliases.keys()) if (close(alias) && left-- > 0) yield alias;
-    for (const { provider, id } of this.#models().list) {
-      const candidate = qualified ? `${provider}/${id}` : id;
-      if (close(candidate) && left-- > 0) yield candidate;
-    }
+  *#names(qualified: boolean): Iterable<string> {
+    yield* this.#aliases.keys();
+    for (const { provider, id } of this.#models().list) yield qualified ? `${provider}/${id}` : id;
   }
 
   #ratesOf({ provider, model }: Target): Rates | undefined {

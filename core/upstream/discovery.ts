@@ -20,7 +20,8 @@ export async function fetchList(client: UpstreamClient, provider: Provider, path
   try {
     const { status, body } = await pending.response;
     const bytes = await readAll(body, LARGEST);
-    if (status !== 200) throw new GatewayError("upstream_failed", { cause: new Error(`${provider.name} answered ${status} for its model list`) });
+    if (status !== 200)
+      throw new GatewayError("upstream_failed", { cause: new Error(`${provider.name} answered ${status} for its model list`) });
     return parseObject(bytes);
   } finally {
     timer.cancel();

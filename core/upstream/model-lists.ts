@@ -69,7 +69,7 @@ export class ModelLists {
 }
 
 /** What of a list can be believed: it came over the network. The first of equal ids wins. */
-export function cleanList(models: readonly ModelInfo[]): ModelInfo[] {
+function cleanList(models: readonly ModelInfo[]): ModelInfo[] {
   const clean = new Map<string, ModelInfo>();
   for (const model of models) {
     if (clean.size === MODELS) break;

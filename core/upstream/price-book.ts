@@ -6,7 +6,7 @@ type Prices = typeof import("@pydantic/genai-prices");
 type PricedModel = NonNullable<ReturnType<Prices["findProvider"]>>["models"][number];
 
 /** What the price catalogue says of one model. */
-export interface PricedEntry {
+interface PricedEntry {
   readonly info: ModelInfo;
   readonly rates: Rates;
 }
@@ -18,7 +18,7 @@ export interface PricedEntry {
 export class PriceBook {
   #prices: Prices | undefined;
 
-  load(): Prices {
+  #load(): Prices {
     this.#prices ??= createRequire(import.meta.url)("@pydantic/genai-prices") as Prices;
     return this.#prices;
   }
@@ -40,13 +40,13 @@ export class PriceBook {
 
   #provider(priceId: string) {
     // The library would also take a name that only contains a provider's, such as a proxy's.
-    const provider = this.load().findProvider({ providerId: priceId });
+    const provider = this.#load().findProvider({ providerId: priceId });
     return provider?.id === priceId ? provider : undefined;
   }
 
   #calculate(model: string, options: Parameters<Prices["calcPrice"]>[2]): PricedEntry | undefined {
     try {
-      const found = this.load().calcPrice({}, model, options);
+      const found = this.#load().calcPrice({}, model, options);
       if (!found) return undefined;
       const rates = ratesFromTable(found.model_price);
       return { info: infoOf(found.model, rates), rates };

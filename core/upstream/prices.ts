@@ -5,7 +5,7 @@ import type { ModelInfo } from "../provider.ts";
  * A rate in integer femtodollars (10⁻¹⁵ $) per token, fine enough for every printed price: a dollar per million tokens is
  * 10⁹. Above a threshold of input tokens the last tier passed applies to the whole call, as providers bill long contexts.
  */
-export interface Rate {
+interface Rate {
   readonly base: bigint;
   /** Ascending. */
   readonly tiers: readonly { readonly above: number; readonly rate: bigint }[];
@@ -56,7 +56,7 @@ export function ratesFromModel(price: NonNullable<ModelInfo["price"]>): Rates {
 }
 
 /** What @pydantic/genai-prices calls a model's prices: dollars per million tokens (`_mtok`) or per thousand (`_kcount`). */
-export type PriceTable = Readonly<Record<string, number | { readonly base: number; readonly tiers: readonly Tier[] } | undefined>>;
+type PriceTable = Readonly<Record<string, number | { readonly base: number; readonly tiers: readonly Tier[] } | undefined>>;
 interface Tier {
   readonly start: number;
   readonly price: number;

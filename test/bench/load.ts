@@ -28,7 +28,13 @@ function poolOf({ origin }: Target): Pool {
 }
 
 function json(target: Target): Promise<number> {
-  return JsonCall.send(poolOf(target), target.headers);
+  return quietly(JsonCall.send(poolOf(target), target.headers));
+}
+
+/** Marks a failure as seen to: whoever awaits it may get there later. */
+function quietly<Value>(call: Promise<Value>): Promise<Value> {
+  call.catch(() => undefined);
+  return call;
 }
 
 /** As many calls one after the other as `lanes` can make in `ms`. */
@@ -57,7 +63,7 @@ async function steady({ perSecond, ms, ...target }: Target & { perSecond: number
 async function streams({ count, everyMs, ...target }: Target & { count: number; everyMs: number }): Promise<Streams> {
   const calls: Promise<StreamCall>[] = [];
   for (let index = 0; index < count; index++) {
-    calls.push(StreamCall.open(poolOf(target), target.headers).whole);
+    calls.push(quietly(StreamCall.open(poolOf(target), target.headers).whole));
     await setTimeout(everyMs);
   }
   const done = await Promise.all(calls);
@@ -73,9 +79,7 @@ async function openStreams({ count, ...target }: Target & { count: number }): Pr
     // Faster, and the accept queue of the proxy's socket overflows.
     if (index % 4 === 3) await setTimeout(2);
   }
-  open = calls.map(({ whole }) => whole);
-  // When one fails, the answer below says so; the others may fail in silence.
-  for (const whole of open) whole.catch(() => undefined);
+  open = calls.map(({ whole }) => quietly(whole));
   await Promise.all(calls.map((call) => Promise.race([call.middle, call.whole])));
 }
 

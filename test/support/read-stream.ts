@@ -57,17 +57,16 @@ export function assemble(chunks: readonly ChatChunk[], index = 0) {
   return answer;
 }
 
-/** Chunks without what differs from run to run: made-up ids and the time. */
-export function comparable(chunks: readonly ChatChunk[]): unknown {
-  const text = JSON.stringify(chunks.map(({ created: _, ...chunk }) => chunk));
-  return JSON.parse(text.replace(/(call|chatcmpl)_[0-9a-f]{32}/g, "$1_"));
+/** Chunks as text, without what differs from run to run: made-up ids and the time. */
+function comparable(chunks: readonly ChatChunk[]): string {
+  return JSON.stringify(chunks.map(({ created: _, ...chunk }) => chunk)).replace(/(call|chatcmpl)_[0-9a-f]{32}/g, "$1_");
 }
 
-/** Calls back for the bytes cut in two at every place, and cut into single bytes. */
-export function everySplit(bytes: Buffer, check: (pieces: Buffer[], at: number) => void): void {
-  for (let at = 1; at < bytes.length; at++) check([bytes.subarray(0, at), bytes.subarray(at)], at);
-  check(
-    Array.from(bytes, (_, at) => bytes.subarray(at, at + 1)),
-    -1,
-  );
+/** The places at which the bytes, cut in two there, do not read as they do unsplit; -1 for single bytes. */
+export function differingSplits(dialect: Dialect, bytes: Buffer): number[] {
+  const unsplit = comparable(readStream(dialect, [bytes]).chunks);
+  const differs = (pieces: readonly Buffer[]) => comparable(readStream(dialect, pieces).chunks) !== unsplit;
+  const places = Array.from({ length: bytes.length - 1 }, (_, index) => index + 1);
+  const singles = Array.from(bytes, (_, at) => bytes.subarray(at, at + 1));
+  return [...places.filter((at) => differs([bytes.subarray(0, at), bytes.subarray(at)])), ...(differs(singles) ? [-1] : [])];
 }
