@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const NODE = "24.21.0";
 const MINIMUM = [22, 19];
+const QUIET = ["--no-audit", "--no-fund", "--loglevel=error"];
 const stamp = `${root}node_modules/.headgate-setup`;
 
 const lock = createHash("sha256")
@@ -28,19 +29,18 @@ function npm(why, args) {
 }
 
 if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== lock) {
-  npm("installing the locked dependencies, once", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
-  if (needsNode) {
-    const os = process.platform === "win32" ? "win" : process.platform;
-    npm(`adding Node ${NODE}, for this machine's own is too old`, [
-      "install",
-      "--no-save",
-      "--no-package-lock",
-      "--ignore-scripts",
-      "--no-audit",
-      "--no-fund",
-      "--loglevel=error",
-      `node-${os}-${process.arch}@${NODE}`,
-    ]);
-  }
+  npm("installing the locked dependencies, once", ["ci", "--ignore-scripts", ...QUIET]);
   writeFileSync(stamp, lock);
+}
+if (needsNode && !existsSync(`${root}node_modules/.bin/node`)) {
+  const os = process.platform === "win32" ? "win" : process.platform;
+  const name = `node-${os}-${process.arch}@${NODE}`;
+  npm(`adding Node ${NODE}, for this machine's own is too old`, [
+    "install",
+    "--no-save",
+    "--no-package-lock",
+    "--ignore-scripts",
+    ...QUIET,
+    name,
+  ]);
 }

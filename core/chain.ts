@@ -30,7 +30,7 @@ export interface ChainContext {
 }
 
 /** The contract was broken by a plugin; the message says how to mend it. */
-export class ContractError extends Error {
+class ContractError extends Error {
   override readonly name = "ContractError";
 }
 

@@ -12,7 +12,6 @@ import { connectionKey, vanishedPeers } from "./http/half-open.ts";
 import { modelRoutes, openAiModelList } from "./http/models-api.ts";
 import type { LiveExchange } from "./live-exchange.ts";
 import type { Health, PluginHooks } from "./plugin.ts";
-import type { Provider } from "./provider.ts";
 import { Clock } from "./services/clock.ts";
 import { Events } from "./services/events.ts";
 import { Ids } from "./services/ids.ts";

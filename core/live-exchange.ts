@@ -113,16 +113,16 @@ export class LiveExchange implements Exchange {
     if (this.#settled) return;
     this.#settled = true;
     this.#onAbort.clear();
-    let pending: Promise<void>[] | undefined;
+    const pending: Promise<void>[] = [];
     for (let index = this.#callbacks.length - 1; index >= 0; index--) {
       const { plugin, run } = this.#callbacks[index] as Callback;
       try {
         const result = run(outcome);
-        if (result) (pending ??= []).push(result.catch((error) => onFault(plugin, error)));
+        if (result) pending.push(result.catch((error) => onFault(plugin, error)));
       } catch (error) {
         onFault(plugin, error);
       }
     }
-    if (pending) await Promise.all(pending);
+    if (pending.length > 0) await Promise.all(pending);
   }
 }

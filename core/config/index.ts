@@ -6,7 +6,6 @@ import type { SettingsSchema } from "./schema.ts";
 export { type ResolvedConfig, type ResolvedPlugin, type ResolvedProvider, resolveConfig } from "./check.ts";
 export { type Env, env } from "./env.ts";
 export { ConfigError, type Mistake } from "./mistakes.ts";
-export { nearest } from "./nearest.ts";
 export type { Settings } from "./schema.ts";
 export { Secret, secret } from "./secret.ts";
 

@@ -32,7 +32,8 @@ export function createCall(services: CallServices): (exchange: LiveExchange) => 
       return;
     }
     exchange.upstream?.destroy();
-    const target = (exchange.target ??= exchange.targets[0]);
+    exchange.target ??= exchange.targets[0];
+    const { target } = exchange;
     if (!target) throw exchange.unresolved ?? new GatewayError("model_not_found", { param: "model" });
     const provider = services.providers.get(target.provider);
     const dialect = provider && services.dialects.get(provider.dialect)?.upstream;
@@ -268,7 +269,8 @@ export class UpstreamReply implements JsonReply {
   }
 
   get body(): CanonicalReply {
-    return (this.#body ??= this.#read());
+    this.#body ??= this.#read();
+    return this.#body;
   }
 
   set body(body: CanonicalReply) {

@@ -19,6 +19,7 @@ export class Child {
   readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
   #last = 0;
   #stderr = "";
+  #ended = false;
 
   constructor(name: string, { args, env = {}, core, stdout }: ChildOptions) {
     this.name = name;
@@ -52,8 +53,13 @@ export class Child {
   }
 
   #failAll(why: string): void {
+    this.#ended = true;
     for (const { reject } of this.#waiting.values()) reject(new Error(`${this.name} ${why}`));
     this.#waiting.clear();
+  }
+
+  get ended(): boolean {
+    return this.#ended;
   }
 
   /** What it last said on standard error. */

@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import type { Candidate } from "./candidates.ts";
 import { Child, type Cores } from "./child.ts";
 import type { Streams, Target } from "./load.ts";
@@ -61,7 +62,7 @@ export class Runner {
   /** Resolves once it answers; rejects, with what it said, when it does not within 15 seconds. */
   async ready(): Promise<void> {
     let last = "";
-    for (const until = performance.now() + 15_000; performance.now() < until; await new Promise((resolve) => setTimeout(resolve, 100))) {
+    for (const until = performance.now() + 15_000; performance.now() < until && !this.#proxy.ended; await setTimeout(100)) {
       try {
         const { origin, headers } = this.#target;
         const response = await fetch(`${origin}/v1/chat/completions`, { method: "POST", headers, body: request(0, false) });
