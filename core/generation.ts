@@ -56,6 +56,7 @@ export class Generation {
   readonly #logger: Logger;
   readonly #events: Events;
   readonly #keyValue: KeyValue;
+  readonly #tokens: Tokens;
   readonly #client: UpstreamClient;
   readonly #rejections: Counter;
   readonly #settling = new Set<Promise<void>>();
@@ -93,13 +94,14 @@ export class Generation {
       help: "Requests turned away before they entered the chain.",
       labels: ["code"],
     });
+    this.#tokens = scope.get(Tokens);
     const call = createCall({
       providers,
       dialects: DIALECTS,
       client: this.#client,
       clock: this.clock,
       ids: this.ids,
-      tokens: scope.get(Tokens),
+      tokens: this.#tokens,
       modelList: () => openAiModelList(this.catalogue) as JsonObject,
       limits: config.settings.upstream,
     });
@@ -135,7 +137,7 @@ export class Generation {
     );
   }
 
-  /** Starts plugins in order; when one fails, stops those that had started and throws, naming it. */
+  /** Starts plugins in order, and warms what a first call would have to wait for; when one fails, stops those that had started and throws, naming it. */
   async start(): Promise<void> {
     for (const instance of this.#instances) {
       try {
@@ -146,6 +148,7 @@ export class Generation {
       }
       this.#started.push(instance);
     }
+    this.#tokens.warm?.();
     this.#keyValue.start?.();
     this.catalogue.start();
     this.#watchdog = this.clock.interval(250, () => this.#watch());
