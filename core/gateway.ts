@@ -90,7 +90,7 @@ class RunningGateway implements Gateway {
     const fixed = JSON.stringify(previous.settings.server) !== JSON.stringify(next.settings.server);
     if (fixed) this.#scope.get(Logger).warn("settings under `server` take effect at the next start");
     this.#scope.get(Events).emit("gateway.reloaded", { plugins: config.plugins.map(({ name }) => name) });
-    void previous
+    void previous.calls
       .idle()
       .then(() => previous.stop())
       .finally(() => this.#generations.delete(previous));
@@ -114,9 +114,9 @@ class RunningGateway implements Gateway {
       this.#hurry = resolve;
     });
     const generations = [...this.#generations];
-    const idle = Promise.all(generations.map((generation) => generation.idle()));
+    const idle = Promise.all(generations.map((generation) => generation.calls.idle()));
     await Promise.race([idle, hurried, this.#after(this.#current.settings.server.drainMs)]);
-    for (const generation of generations) generation.abortAll();
+    for (const generation of generations) generation.calls.abortAll();
     await Promise.race([idle, this.#after(2_000)]);
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();

@@ -6,9 +6,9 @@ import Koa, { type Context } from "koa";
 import type { Dialect, Route } from "../dialects/dialect.ts";
 import { DIALECTS } from "../dialects/index.ts";
 import { asGatewayError, GatewayError } from "../errors.ts";
-import type { Generation, ServerState } from "../generation.ts";
 import type { ApiRoute } from "./api.ts";
 import { readJson } from "./body.ts";
+import type { DataPlane, ServerState } from "./data-plane.ts";
 import { checkHeaders, checkHost, isLoopback, normalPath } from "./edge.ts";
 import { sendError } from "./errors.ts";
 import { healthRoutes } from "./health.ts";
@@ -16,9 +16,9 @@ import { serve } from "./serve.ts";
 
 type ClientSide = Dialect & { readonly client: NonNullable<Dialect["client"]> };
 
-/** The HTTP side of one generation: guards, then routes; any throw ends at the error edge, in the client's own dialect. */
-export function createApp(generation: Generation, server: ServerState, apiRoutes: readonly ApiRoute[]): RequestListener {
-  const { settings, ids } = generation;
+/** The HTTP side of one data plane: guards, then routes; any throw ends at the error edge, in the client's own dialect. */
+export function createApp(plane: DataPlane, server: ServerState, apiRoutes: readonly ApiRoute[]): RequestListener {
+  const { settings, ids } = plane;
   const allowedHosts = new Set(settings.server.allowedHosts.map((host) => host.toLowerCase()));
   const app = new Koa();
   const router = new Router({ strict: true, sensitive: true });
@@ -40,7 +40,7 @@ export function createApp(generation: Generation, server: ServerState, apiRoutes
       if (context.respond !== false && context.method !== "OPTIONS") throw new GatewayError("not_found");
     } catch (thrown) {
       const error = asGatewayError(thrown);
-      generation.rejected(error, id);
+      plane.calls.rejected(error, id);
       refuse(context, error, clients, id);
     }
   });
@@ -50,13 +50,13 @@ export function createApp(generation: Generation, server: ServerState, apiRoutes
     for (const route of dialect.client.routes) {
       router.register(route.path, [route.method], (context: Context) => {
         context.respond = false;
-        return serve(generation, route, dialect, context.req, context.res, context.state.id);
+        return serve(plane, route, dialect, context.req, context.res, context.state.id);
       });
     }
   }
   const pageHeaders = helmetHeaders();
-  for (const route of [...healthRoutes(generation, server), ...apiRoutes]) {
-    router.register(route.path, [route.method], (context: Context) => answerApi(generation, route, context, pageHeaders));
+  for (const route of [...healthRoutes(plane, server), ...apiRoutes]) {
+    router.register(route.path, [route.method], (context: Context) => answerApi(plane, route, context, pageHeaders));
   }
   app.use(router.routes());
   app.use(
@@ -88,7 +88,7 @@ function helmetHeaders(): Record<string, string> {
   return headers;
 }
 
-async function answerApi(generation: Generation, route: ApiRoute, context: Context, pageHeaders: Record<string, string>): Promise<void> {
+async function answerApi(plane: DataPlane, route: ApiRoute, context: Context, pageHeaders: Record<string, string>): Promise<void> {
   context.respond = false;
   const { req, res } = context;
   if (route.access === "operator" && !isLoopback(req.socket.remoteAddress)) throw new GatewayError("not_found");
@@ -102,7 +102,7 @@ async function answerApi(generation: Generation, route: ApiRoute, context: Conte
   } = await route.handle({
     params: context.params,
     query: new URLSearchParams(context.querystring),
-    body: route.method === "GET" || route.method === "DELETE" ? undefined : await readJson(req, res, generation.settings.server.limits),
+    body: route.method === "GET" || route.method === "DELETE" ? undefined : await readJson(req, res, plane.settings.server.limits),
     signal: controller.signal,
   });
   const text = typeof body === "string" ? body : JSON.stringify(body);

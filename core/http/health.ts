@@ -1,15 +1,15 @@
-import type { Generation, ServerState } from "../generation.ts";
 import { VERSION } from "../version.ts";
 import type { ApiResponse, ApiRoute } from "./api.ts";
+import type { DataPlane, ServerState } from "./data-plane.ts";
 
 /** Liveness never depends on anything outside the process; readiness turns 503 while draining or when a plugin is down. */
-export function healthRoutes(generation: Generation, server: ServerState): ApiRoute[] {
+export function healthRoutes(plane: DataPlane, server: ServerState): ApiRoute[] {
   const report = (): ApiResponse => {
-    const parts = generation.health();
+    const parts = plane.health();
     const degraded = Object.keys(parts).filter((name) => parts[name]?.status !== "ok");
     const down = Object.values(parts).some(({ status }) => status === "down");
     const status = server.draining ? "draining" : down ? "down" : degraded.length > 0 ? "degraded" : "ok";
-    const uptime = Math.round((generation.clock.monotonic() - server.startedAt) / 1000);
+    const uptime = Math.round((plane.clock.monotonic() - server.startedAt) / 1000);
     return {
       status: server.draining || down ? 503 : 200,
       body: { status, version: VERSION, uptime_seconds: uptime, degraded, plugins: parts },

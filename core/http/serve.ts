@@ -4,10 +4,10 @@ import { toChunks } from "../dialects/chunks.ts";
 import type { Dialect, Route } from "../dialects/dialect.ts";
 import { asGatewayError, GatewayError } from "../errors.ts";
 import type { Outcome } from "../exchange.ts";
-import type { Generation } from "../generation.ts";
 import { LiveExchange } from "../live-exchange.ts";
 import { UpstreamReply, wantsStream } from "../upstream/call.ts";
 import { readJson } from "./body.ts";
+import type { DataPlane } from "./data-plane.ts";
 import { sendError } from "./errors.ts";
 import { pump } from "./pump.ts";
 
@@ -15,14 +15,14 @@ type ClientSide = Dialect & { readonly client: NonNullable<Dialect["client"]> };
 
 /** Takes one request of the data plane from its body to its settled end. Throws only what happens before there is an exchange. */
 export async function serve(
-  generation: Generation,
+  plane: DataPlane,
   route: Route,
   dialect: ClientSide,
   request: IncomingMessage,
   response: ServerResponse,
   requestId: string,
 ): Promise<void> {
-  const { clock, settings } = generation;
+  const { clock, settings } = plane;
   const startedAt = clock.monotonic();
   const wire = (route.method === "POST" ? await readJson(request, response, settings.server.limits) : undefined) ?? {};
   const canonical = dialect.client.readRequest(route.operation, wire);
@@ -35,42 +35,41 @@ export async function serve(
     wire,
     request: canonical,
   });
-  resolveTargets(generation, exchange);
+  resolveTargets(plane, exchange);
   response.once("close", () => {
     if (!response.writableFinished) exchange.abort(new GatewayError("client_closed"));
   });
-  generation.live.add(exchange);
+  plane.calls.begin(exchange);
   let outcome: Outcome;
   try {
-    await committed(generation, exchange);
-    await answer(generation, exchange, dialect, response);
+    await committed(plane, exchange);
+    await answer(plane, exchange, dialect, response);
     outcome = close(exchange, "complete", 200);
   } catch (thrown) {
     outcome = fail(exchange, asGatewayError(thrown), dialect, response);
   }
-  generation.live.delete(exchange);
-  generation.settled(exchange, outcome);
+  plane.calls.settle(exchange, outcome);
 }
 
 /** An unknown model is no error yet: a plugin may refuse the caller first, or choose another model. */
-function resolveTargets(generation: Generation, exchange: LiveExchange): void {
+function resolveTargets(plane: DataPlane, exchange: LiveExchange): void {
   if (exchange.operation === "models") return;
   try {
-    exchange.targets = generation.catalogue.resolve(exchange.requestedModel);
+    exchange.targets = plane.catalogue.resolve(exchange.requestedModel);
   } catch (error) {
     exchange.unresolved = asGatewayError(error);
   }
 }
 
 /** Runs the chain, but waits no longer than the exchange lives. */
-function committed(generation: Generation, exchange: LiveExchange): Promise<void> {
+function committed(plane: DataPlane, exchange: LiveExchange): Promise<void> {
   return new Promise((resolve, reject) => {
     exchange.onAbort(reject);
-    if (!exchange.aborted) generation.run(exchange).then(resolve, reject);
+    if (!exchange.aborted) plane.run(exchange).then(resolve, reject);
   });
 }
 
-async function answer(generation: Generation, exchange: LiveExchange, dialect: ClientSide, response: ServerResponse): Promise<void> {
+async function answer(plane: DataPlane, exchange: LiveExchange, dialect: ClientSide, response: ServerResponse): Promise<void> {
   const { reply, original } = exchange;
   if (!reply) throw new GatewayError("internal_error", { cause: new Error("the chain ended without a reply") });
   const streaming = wantsStream({ operation: exchange.operation, request: original });
@@ -92,9 +91,9 @@ async function answer(generation: Generation, exchange: LiveExchange, dialect: C
   exchange.socket = response.socket ?? undefined;
   const stream = reply.kind === "stream" ? reply : { kind: "stream" as const, stream: fromArray(toChunks(reply.body as ChatReply)) };
   await pump(exchange, stream, response, {
-    clock: generation.clock,
-    stallMs: generation.settings.server.limits.stallMs,
-    heartbeatMs: generation.settings.server.limits.heartbeatMs,
+    clock: plane.clock,
+    stallMs: plane.settings.server.limits.stallMs,
+    heartbeatMs: plane.settings.server.limits.heartbeatMs,
     dialect: dialect.client,
     showUsage: (original as ChatRequest).stream_options?.include_usage === true,
   });
