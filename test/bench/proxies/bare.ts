@@ -1,6 +1,5 @@
 /** The least that can be called a proxy: both bodies piped, back-pressure kept, either side's leaving passed on. */
 import { createServer, type IncomingHttpHeaders } from "node:http";
-import { pipeline } from "node:stream";
 import { Pool } from "undici";
 
 const upstream = new Pool(process.env.BENCH_UPSTREAM ?? "", { headersTimeout: 0, bodyTimeout: 0 });
@@ -18,7 +17,10 @@ createServer({ keepAliveTimeout: 65_000 }, async (request, response) => {
       body: request,
     });
     response.writeHead(statusCode, endToEnd(headers));
-    pipeline(body, response, () => undefined);
+    // Not `pipeline`, whose bookkeeping would more than double what a request costs here.
+    body.pipe(response);
+    body.once("error", () => response.destroy());
+    response.once("close", () => body.destroy());
   } catch {
     response.writeHead(502).end();
   }
