@@ -607,6 +607,22 @@ describe("answers", () => {
     ).toMatchObject({ inputTokens: 5 });
   });
 
+  it("count reasoning where it is stated", () => {
+    const usage = { prompt_tokens: 1, completion_tokens: 5, total_tokens: 6, completion_tokens_details: { reasoning_tokens: 3 } };
+    const body = client.writeReply("chat", { ...reply, usage }, { requestId: "r", request });
+    expect(body.usage).toMatchObject({ output_tokens: 5, output_tokens_details: { thinking_tokens: 3 } });
+    expect(upstream.readUsage("chat", body)).toMatchObject({ outputTokens: 5, reasoningTokens: 3 });
+  });
+
+  it.each([
+    [400, "invalid_request_error"],
+    [404, "not_found_error"],
+    [413, "request_too_large"],
+    [422, "invalid_request_error"],
+  ])("name a provider's rejection with %i %s", (status, type) => {
+    expect(client.errorBody(new GatewayError("upstream_rejected", { status }), "r")).toMatchObject({ error: { type } });
+  });
+
   it("have errors as the SDK reads them", async () => {
     const error = new GatewayError("rate_limited");
     const body = { type: "error", error: { type: "rate_limit_error", message: error.message }, request_id: "r" };

@@ -1,5 +1,6 @@
 import type { GatewayError } from "../errors.ts";
 import { ANTHROPIC } from "./anthropic-content.ts";
+import { ownPath } from "./anthropic-paths.ts";
 import { readAnthropicUsage, readCount, readErrorBody, readReply, writeReply } from "./anthropic-reply.ts";
 import { readRequest } from "./anthropic-request.ts";
 import { AnthropicStreamReader } from "./anthropic-stream.ts";
@@ -19,6 +20,7 @@ const client: ClientDialect = {
   readRequest: (operation, body) => readRequest(body, operation === "count_tokens"),
   writeReply: (operation, reply) => (operation === "chat" ? writeReply(reply as ChatReply) : (reply as unknown as JsonObject)),
   streamWriter: () => new AnthropicStreamWriter(),
+  ownPath,
   errorBody: writeError,
   errorEvent: (error, requestId) => `event: error\ndata: ${JSON.stringify(writeError(error, requestId))}\n\n`,
 };
@@ -38,6 +40,15 @@ const upstream: UpstreamDialect = {
 /** Anthropic's Messages (https://docs.anthropic.com/en/api/messages) and its token counting. */
 export const anthropicMessages: Dialect = { name: ANTHROPIC, client, upstream };
 
+/** What Anthropic calls a rejection with these statuses; a provider's own status is relayed. */
+const REJECTIONS = new Map([
+  [404, "not_found_error"],
+  [413, "request_too_large"],
+]);
+
 function writeError(error: GatewayError, requestId: string): JsonObject {
-  return { type: "error", error: { type: error.type("anthropic"), message: error.message }, request_id: requestId };
+  // There is no `param` here, so the field at fault is named in the text, where it is the canonical one.
+  const message = error.param === null ? error.message : error.message.replace(`"${error.param}"`, `"${ownPath(error.param)}"`);
+  const type = (error.code === "upstream_rejected" && REJECTIONS.get(error.status)) || error.type("anthropic");
+  return { type: "error", error: { type, message }, request_id: requestId };
 }

@@ -70,17 +70,19 @@ export function readAnthropicUsage(value: Json | undefined, earlier: Usage | nul
 }
 
 export function writeAnthropicUsage(usage: WireUsage | null | undefined): JsonObject {
-  const { inputTokens, outputTokens, cachedTokens, cacheWriteTokens } = readWireUsage(usage) ?? {
+  const { inputTokens, outputTokens, cachedTokens, cacheWriteTokens, reasoningTokens } = readWireUsage(usage) ?? {
     inputTokens: 0,
     outputTokens: 0,
     cachedTokens: 0,
     cacheWriteTokens: 0,
+    reasoningTokens: 0,
   };
   return {
     input_tokens: inputTokens - cachedTokens - cacheWriteTokens,
     cache_creation_input_tokens: cacheWriteTokens,
     cache_read_input_tokens: cachedTokens,
     output_tokens: outputTokens,
+    ...(reasoningTokens > 0 && { output_tokens_details: { thinking_tokens: reasoningTokens } }),
   };
 }
 
@@ -153,7 +155,7 @@ export function writeReply(reply: ChatReply): JsonObject {
       ...(said ? [{ type: "text", text: said }] : []),
       ...calls.map((call) => ({ type: "tool_use", id: call.id, name: call.function.name, input: writeInput(call, finish) })),
     ],
-    stop_reason: stopReason(finish, sequence, calls.length > 0),
+    stop_reason: message.refusal ? "refusal" : stopReason(finish, sequence, calls.length > 0),
     stop_sequence: sequence,
     usage: writeAnthropicUsage(reply.usage),
   };

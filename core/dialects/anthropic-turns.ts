@@ -89,6 +89,7 @@ function writeAssistant(message: AssistantMessage, path: string, dropped: Set<st
   const calls = (message.tool_calls ?? []).map((call, at): JsonObject => {
     const place = `${path}.tool_calls[${at}]`;
     if (!call.function) throw unsupported(place, ANTHROPIC);
+    if (call.extra_content) dropped.add("messages[].tool_calls[].extra_content");
     return {
       type: "tool_use",
       id: toolId(call.id),

@@ -65,7 +65,7 @@ export function writeRequest(operation: Operation, request: ChatRequest, model: 
     ...(stop && stop.length > 0 && { stop_sequences: stop }),
     ...(tools.length > 0 && { tools, ...writeToolChoice(request) }),
     ...writeThinking(request),
-    ...writeOutput(request),
+    ...writeOutput(request, dropped),
     ...(present(request.user) && { metadata: { user_id: request.user } }),
   };
   addOwn(body, own, dropped);
@@ -182,7 +182,10 @@ const EFFORTS = new Map([
   ["max", "max"],
 ]);
 
-function writeOutput({ response_format: format, reasoning_effort: effort }: ChatRequest): { output_config?: JsonObject } {
+function writeOutput(
+  { response_format: format, reasoning_effort: effort }: ChatRequest,
+  dropped: Set<string>,
+): { output_config?: JsonObject } {
   const config: { format?: JsonObject; effort?: string } = {};
   if (present(effort) && effort !== "none") {
     config.effort = EFFORTS.get(effort);
@@ -191,6 +194,7 @@ function writeOutput({ response_format: format, reasoning_effort: effort }: Chat
   if (format && format.type !== "text") {
     const schema = format.type === "json_schema" ? format.json_schema.schema : undefined;
     if (!schema) throw unsupported("response_format", `${ANTHROPIC}, which needs a JSON schema`);
+    if (format.type === "json_schema" && format.json_schema.description) dropped.add("response_format.json_schema.description");
     config.format = { type: "json_schema", schema };
   }
   return Object.keys(config).length > 0 ? { output_config: config } : {};

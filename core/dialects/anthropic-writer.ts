@@ -29,6 +29,7 @@ export class AnthropicStreamWriter implements StreamWriter {
   #buffered = 0;
   #finish: FinishReason | null | undefined;
   #sequence: string | null | undefined;
+  #refused = false;
   #usage: WireUsage | undefined;
 
   write(chunk: ChatChunk): string {
@@ -43,7 +44,8 @@ export class AnthropicStreamWriter implements StreamWriter {
       : this.#begin({ id: makeId("msg"), object: "chat.completion.chunk", created: createdNow(), model: "", choices: [] });
     const closed = this.#closeAll();
     const sequence = this.#sequence ?? null;
-    const delta = { stop_reason: stopReason(this.#finish, sequence, this.#calls.size > 0), stop_sequence: sequence };
+    const reason = this.#refused ? "refusal" : stopReason(this.#finish, sequence, this.#calls.size > 0);
+    const delta = { stop_reason: reason, stop_sequence: sequence };
     const usage = writeAnthropicUsage(this.#usage);
     return `${begin}${closed}${event("message_delta", { delta, usage })}${event("message_stop", {})}`;
   }
@@ -65,7 +67,10 @@ export class AnthropicStreamWriter implements StreamWriter {
     if (delta.reasoning_content && !whole) text += this.#thinking(delta.reasoning_content);
     for (const detail of delta.reasoning_details ?? []) text += this.#detail(detail);
     if (delta.content) text += this.#text(delta.content);
-    if (delta.refusal) text += this.#text(delta.refusal);
+    if (delta.refusal) {
+      this.#refused = true;
+      text += this.#text(delta.refusal);
+    }
     for (const call of delta.tool_calls ?? []) text += this.#call(call);
     return text;
   }

@@ -140,6 +140,8 @@ function writeResult(message: ToolMessage, path: string, dropped: Set<string>): 
  */
 function writeAssistant(message: AssistantMessage, path: string, dropped: Set<string>): JsonObject {
   const calls = functionCalls(message, path, TARGET);
+  if (calls.some((call) => call.cache_control)) dropped.add("messages[].tool_calls[].cache_control");
+  if (calls.some((call) => call.extra_content)) dropped.add("messages[].tool_calls[].extra_content");
   const plan = calls.length > 0 && !message.reasoning_details ? message.reasoning_content : undefined;
   const thoughts = plan ? [] : thoughtsOf(message, dropped);
   const texts = partsOf(message.content).map((part, index) => writeText(part, `${path}.content[${index}]`, dropped));
@@ -162,6 +164,9 @@ function writeAssistant(message: AssistantMessage, path: string, dropped: Set<st
 function thoughtsOf({ reasoning_details, reasoning_content }: AssistantMessage, dropped: Set<string>): string[] {
   if (!reasoning_details) return reasoning_content ? [reasoning_content] : [];
   if (reasoning_details.some((detail) => detail.type !== "thinking")) dropped.add("messages[].reasoning_details");
+  if (reasoning_details.some((detail) => detail.type === "thinking" && detail.signature)) {
+    dropped.add("messages[].reasoning_details[].signature");
+  }
   return reasoning_details.flatMap((detail) => (detail.type === "thinking" && detail.thinking ? [detail.thinking] : []));
 }
 

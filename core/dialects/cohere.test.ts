@@ -108,7 +108,7 @@ describe("a conversation written for Cohere", () => {
         ],
       },
     ]);
-    expect(written.dropped).toEqual(["messages[].reasoning_details"]);
+    expect(written.dropped).toEqual(["messages[].reasoning_details", "messages[].reasoning_details[].signature"]);
   });
 });
 

@@ -47,6 +47,8 @@ export interface ClientDialect {
   writeReply(operation: Operation, reply: CanonicalReply, context: ReplyContext): JsonObject;
   /** A writer for one stream. */
   streamWriter(context: ReplyContext): StreamWriter;
+  /** Where the client wrote what stands at a path of the canonical request; the same path where this is absent. */
+  ownPath?(path: string): string;
   /** An error body as this dialect's SDKs expect it. */
   errorBody(error: GatewayError, requestId: string): JsonObject;
   /** An error event for a stream that has already begun; the stream then ends without its terminator. */

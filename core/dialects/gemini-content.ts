@@ -116,6 +116,7 @@ class ContentsWriter {
       ...calls.map((call, index) => {
         const { name, arguments: text } = call.function;
         this.#calls.set(call.id, name);
+        if (call.cache_control) this.#dropped.add("messages[].tool_calls[].cache_control");
         const args = parseArguments(text, `${path}.tool_calls[${index}].function.arguments`, TARGET);
         const missing = index === 0 && !signed && isGemini3(this.#model) ? NO_SIGNATURE : undefined;
         return { functionCall: { id: call.id, name, args }, thoughtSignature: signatureOf(call) ?? missing };
@@ -127,7 +128,10 @@ class ContentsWriter {
   #thoughts({ reasoning_details, reasoning_content }: AssistantMessage): JsonObject[] {
     if (!reasoning_details) return reasoning_content ? [{ text: reasoning_content, thought: true }] : [];
     return reasoning_details.flatMap((detail) => {
-      if (detail.type === "thinking") return detail.thinking ? [{ text: detail.thinking, thought: true }] : [];
+      if (detail.type === "thinking") {
+        if (detail.signature) this.#dropped.add("messages[].reasoning_details[].signature");
+        return detail.thinking ? [{ text: detail.thinking, thought: true }] : [];
+      }
       this.#dropped.add("messages[].reasoning_details");
       return [];
     });

@@ -153,7 +153,7 @@ describe("a conversation written for Gemini", () => {
     ] as const;
     const written = write({ messages: [{ role: "assistant", content: "so", reasoning_details: details, reasoning_content: "not this" }] });
     expect(written.body.contents).toEqual([{ role: "model", parts: [{ text: "hm", thought: true }, { text: "so" }] }]);
-    expect(written.dropped).toEqual(["messages[].reasoning_details"]);
+    expect(written.dropped).toEqual(["messages[].reasoning_details[].signature", "messages[].reasoning_details"]);
     expect(contents({ role: "assistant", content: "so", reasoning_content: "plain" })).toEqual([
       { role: "model", parts: [{ text: "plain", thought: true }, { text: "so" }] },
     ]);

@@ -217,6 +217,7 @@ describe("requests to providers", () => {
       "service_tier",
       "messages[].content[].cache_control",
       "messages[].reasoning_details",
+      "messages[].tool_calls[].cache_control",
       "tools[].cache_control",
     ]);
   });
@@ -334,6 +335,18 @@ describe("streams from providers", () => {
     expect(reader.usage).toMatchObject({ inputTokens: 5, outputTokens: 9 });
   });
 
+  it.each([
+    ["xAI's reasoning", { total_tokens: 39, completion_tokens_details: { reasoning_tokens: 27 } }, 29],
+    ["the thoughts of Gemini's own OpenAI layer", { total_tokens: 39 }, 29],
+    ["nothing in a total that is too small", { total_tokens: 4 }, 2],
+    ["nothing in a total that is no number", { total_tokens: "39" }, 2],
+    ["nothing in a total that is absurd", { total_tokens: 1e12 }, 2],
+  ])("count as generated what stands in the total alone: %s", (_, stated, outputTokens) => {
+    const usage = { prompt_tokens: 10, completion_tokens: 2, ...stated };
+    expect(upstream.readUsage("chat", { usage })).toMatchObject({ inputTokens: 10, outputTokens });
+    expect(upstream.readUsage("embeddings", { usage: { prompt_tokens: 10, total_tokens: 39 } })).toMatchObject({ outputTokens: 0 });
+  });
+
   it("get tool calls in order with ids, whatever the provider numbers", () => {
     const reader = newReader();
     const call = (more: object) => chunkOf({ tool_calls: [more] });
@@ -448,6 +461,11 @@ describe("answers to clients", () => {
       ],
       usage: { prompt_tokens: 307, completion_tokens: 281, total_tokens: 588 },
     });
+  });
+
+  it("have no tool calls where Mistral says null", () => {
+    const body = { choices: [{ message: { content: "a", tool_calls: null }, finish_reason: "stop" }] };
+    expect((upstream.readReply("chat", body, asked) as ChatReply).choices[0]?.message).toEqual({ role: "assistant", content: "a" });
   });
 
   it.each([[{}], [{ choices: [] }], [{ choices: [null] }], [{ choices: [{}] }], [{ error: { message: "no" } }]])(

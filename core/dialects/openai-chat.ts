@@ -108,7 +108,12 @@ function writeMessage(message: Message, dropped: Set<string>): Message {
     ...rest,
     ...(content !== undefined && { content }),
     ...(reasoning.length > 0 && { reasoning_content: reasoning.join("") }),
-    ...(calls && { tool_calls: calls.map(({ cache_control: _, ...call }) => call) }),
+    ...(calls && {
+      tool_calls: calls.map(({ cache_control: marker, ...call }) => {
+        if (marker) dropped.add("messages[].tool_calls[].cache_control");
+        return call;
+      }),
+    }),
   };
 }
 

@@ -21,7 +21,8 @@ export function readChatReply(body: JsonObject, model: string): ChatReply {
     model: text(body.model) || model,
     choices: body.choices.map((choice, at) => {
       if (!isObject(choice) || !isObject(choice.message)) throw unreadable("a choice has no message");
-      const { message } = choice;
+      // Mistral says null where there are no tool calls.
+      const { tool_calls: calls, ...message } = choice.message;
       const { content = null } = message;
       return {
         ...choice,
@@ -30,7 +31,7 @@ export function readChatReply(body: JsonObject, model: string): ChatReply {
           ...withText(message),
           role: "assistant",
           content: isArray(content) ? joinText(content) : text(content),
-          ...(isArray(message.tool_calls) && { tool_calls: message.tool_calls.map(readToolCall) }),
+          ...(isArray(calls) && { tool_calls: calls.map(readToolCall) }),
         },
         finish_reason: finishReason(choice.finish_reason) ?? "stop",
       };

@@ -1,4 +1,4 @@
-import type { Usage, WireUsage } from "./canonical.ts";
+import type { JsonObject, Usage, WireUsage } from "./canonical.ts";
 import { isObject } from "./checks.ts";
 
 /** More tokens than any call can use: a larger number is a provider's mistake. */
@@ -35,18 +35,22 @@ export function readWireUsage(value: unknown): Usage | null {
   const input = isObject(value.prompt_tokens_details) ? value.prompt_tokens_details : {};
   const details = isObject(value.completion_tokens_details) ? value.completion_tokens_details : {};
   const prompt = tokenCount(value.prompt_tokens);
-  // An embedding has no output to state.
-  const output = value.completion_tokens === undefined ? 0 : tokenCount(value.completion_tokens);
-  const reasoning = tokenCount(details.reasoning_tokens) ?? 0;
-  // xAI counts reasoning beside the completion, not in it; its total tells.
-  const apart = prompt !== null && output !== null && value.total_tokens === prompt + output + reasoning;
   return statedUsage({
     input: prompt,
-    output: apart && output !== null ? output + reasoning : output,
+    output: outputOf(value, prompt),
     cached: tokenCount(input.cached_tokens) ?? tokenCount(value.prompt_cache_hit_tokens),
     cacheWrite: tokenCount(input.cache_creation_tokens),
-    reasoning,
+    reasoning: tokenCount(details.reasoning_tokens),
   });
+}
+
+/** Reasoning that a provider counts beside the completion shows in its total: xAI's, and Gemini's own OpenAI layer's, which states it nowhere else. */
+function outputOf(value: JsonObject, prompt: number | null): number | null {
+  // An embedding has no output to state.
+  if (value.completion_tokens === undefined) return 0;
+  const output = tokenCount(value.completion_tokens);
+  const total = tokenCount(value.total_tokens);
+  return prompt === null || output === null || total === null ? output : Math.max(output, total - prompt);
 }
 
 /** A stated usage object with its totals set right and its details as they came; undefined when it is nonsense. */
