@@ -29,6 +29,7 @@ export class Calls {
   readonly #live = new Set<LiveExchange>();
   readonly #settling = new Set<Promise<void>>();
   readonly #whenIdle: (() => void)[] = [];
+  #arriving = 0;
   #timers: Timer[] = [];
 
   constructor(options: CallsOptions) {
@@ -46,6 +47,17 @@ export class Calls {
 
   stop(): void {
     for (const timer of this.#timers.splice(0)) timer.cancel();
+  }
+
+  /** Counts a request as under way until `received`, which begins its call or refuses it. */
+  async arriving<T>(received: Promise<T>): Promise<T> {
+    this.#arriving += 1;
+    try {
+      return await received;
+    } finally {
+      this.#arriving -= 1;
+      this.#checkIdle();
+    }
   }
 
   begin(exchange: LiveExchange): void {
@@ -77,15 +89,16 @@ export class Calls {
         events.emit("plugin.failed", { plugin, phase: "settled", failMode: "open", error });
       })
       .then(() => {
+        if (outcome.error?.code === "internal_error") logger.error({ err: outcome.error, id: exchange.id }, "a call failed in the gateway");
         this.#log(exchange, outcome);
         this.#settling.delete(settling);
-        if (this.#quiet()) for (const resolve of this.#whenIdle.splice(0)) resolve();
+        this.#checkIdle();
       });
     this.#settling.add(settling);
     this.#live.delete(exchange);
   }
 
-  /** Resolves when no call is under way and all have settled. */
+  /** Resolves when no request is arriving, no call is under way and all have settled. */
   idle(): Promise<void> {
     if (this.#quiet()) return Promise.resolve();
     return new Promise((resolve) => this.#whenIdle.push(resolve));
@@ -97,7 +110,11 @@ export class Calls {
   }
 
   #quiet(): boolean {
-    return this.#live.size === 0 && this.#settling.size === 0;
+    return this.#arriving === 0 && this.#live.size === 0 && this.#settling.size === 0;
+  }
+
+  #checkIdle(): void {
+    if (this.#quiet()) for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
 
   #watch(): void {

@@ -13,6 +13,11 @@ import { Events } from "./services/events.ts";
 import { createLogger, Logger, type RootLogger } from "./services/logger.ts";
 import { Metrics } from "./services/metrics.ts";
 
+/** For calls that were cut short to tell their clients and settle, in ms. */
+const SETTLE_MS = 1_250;
+/** For connections to close by themselves, in ms. */
+const CLOSE_MS = 250;
+
 export interface GatewayOptions {
   /** Services to use in place of the defaults (a fake clock, a quiet logger). */
   readonly services?: readonly Binding[];
@@ -117,10 +122,10 @@ class RunningGateway implements Gateway {
     const idle = Promise.all(generations.map((generation) => generation.calls.idle()));
     await Promise.race([idle, hurried, this.#after(this.#current.settings.server.drainMs)]);
     for (const generation of generations) generation.calls.abortAll();
-    await Promise.race([idle, this.#after(2_000)]);
+    await Promise.race([idle, this.#after(SETTLE_MS)]);
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
-    await Promise.race([closed, this.#after(250)]);
+    await Promise.race([closed, this.#after(CLOSE_MS)]);
     this.#server.closeAllConnections();
     for (const generation of generations) await generation.stop();
     await this.#ownLogger?.close(500);

@@ -1,8 +1,27 @@
-/** The public entry point: everything a config, a plugin or a preset imports. */
-export * from "./config/index.ts";
-export * from "./di.ts";
+/**
+ * The public entry point: what a config, a plugin, a provider or a preset imports. A file that is contract through and
+ * through is exported whole, of the others what is public by name; `test/repo/names.test.ts` holds the list.
+ */
+export {
+  ConfigError,
+  defineGateway,
+  type Env,
+  env,
+  type GatewayConfig,
+  type Listed,
+  type Mistake,
+  type ResolvedConfig,
+  type ResolvedPlugin,
+  type ResolvedProvider,
+  resolveConfig,
+  Secret,
+  type Settings,
+  secret,
+} from "./config/index.ts";
+export { type Binding, bind, type Injected, type Scope, type Token, token } from "./di.ts";
 export * from "./dialects/canonical.ts";
-export * from "./dialects/dialect.ts";
+export { toChunks } from "./dialects/chunks.ts";
+export type { CanonicalReply, CanonicalRequest, Operation } from "./dialects/dialect.ts";
 export * from "./errors.ts";
 export * from "./exchange.ts";
 export * from "./http/api.ts";
@@ -11,11 +30,11 @@ export * from "./provider.ts";
 export * from "./services/clock.ts";
 export * from "./services/events.ts";
 export * from "./services/ids.ts";
-export * from "./services/key-value.ts";
-export * from "./services/logger.ts";
+export { KeyValue } from "./services/key-value.ts";
+export { Logger } from "./services/logger.ts";
 export * from "./services/metrics.ts";
-export * from "./services/process-metrics.ts";
+export { watchProcess } from "./services/process-metrics.ts";
 export * from "./services/random.ts";
 export * from "./services/tokens.ts";
-export * from "./upstream/catalogue.ts";
+export { Catalogue, type CatalogueModel } from "./upstream/catalogue.ts";
 export type { UpstreamBody, UpstreamRequest, UpstreamResponse } from "./upstream/client.ts";

@@ -16,7 +16,8 @@ export function loadOptions({ config, port, host }: ServerFlags): LoadOptions {
 
 /**
  * Starts the gateway, shows the banner, and serves until a signal ends it; resolves to the exit code. The first SIGINT
- * or SIGTERM lets calls finish, the second cuts them short. `whileServing` may return what to do before stopping.
+ * or SIGTERM lets calls finish, and it ends with 0, also when the drain limit cut some short; the second cuts them short at
+ * once, and it ends with 1. `whileServing` may return what to do before stopping.
  */
 export async function run(options: LoadOptions, whileServing?: (gateway: Gateway, config: LoadedConfig) => () => void): Promise<number> {
   const config = await loadConfig(options);

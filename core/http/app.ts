@@ -1,30 +1,39 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import cors from "@koa/cors";
 import Router from "@koa/router";
 import helmet from "helmet";
 import Koa, { type Context } from "koa";
-import type { Dialect, Route } from "../dialects/dialect.ts";
-import { DIALECTS } from "../dialects/index.ts";
 import { asGatewayError, GatewayError } from "../errors.ts";
+import type { Clock } from "../services/clock.ts";
 import type { ApiRoute } from "./api.ts";
 import { readJson } from "./body.ts";
+import { CLIENT_DIALECTS, dialectOf } from "./client-dialects.ts";
 import type { DataPlane, ServerState } from "./data-plane.ts";
-import { checkHeaders, checkHost, isLoopback, normalPath } from "./edge.ts";
-import { sendError } from "./errors.ts";
+import { checkHeaders, checkHost, isLocal, normalPath } from "./edge.ts";
+import { errorResponse } from "./errors.ts";
 import { healthRoutes } from "./health.ts";
 import { serve } from "./serve.ts";
 
-type ClientSide = Dialect & { readonly client: NonNullable<Dialect["client"]> };
+/** How long the rest of a refused body is read, and thrown away, before the connection is closed. */
+const LINGER_MS = 1_000;
 
 /** The HTTP side of one data plane: guards, then routes; any throw ends at the error edge, in the client's own dialect. */
 export function createApp(plane: DataPlane, server: ServerState, apiRoutes: readonly ApiRoute[]): RequestListener {
   const { settings, ids } = plane;
   const allowedHosts = new Set(settings.server.allowedHosts.map((host) => host.toLowerCase()));
   const app = new Koa();
+  // What it would print is a client's lost connection, which `serve` knows of.
+  app.silent = true;
   const router = new Router({ strict: true, sensitive: true });
-  const clients = clientDialects();
+  const turnedAway = new WeakSet<Socket>();
 
   app.use(async (context, next) => {
+    // What is pipelined behind a request that was turned away in the middle is not to be trusted, nor answered.
+    if (turnedAway.has(context.req.socket)) {
+      context.respond = false;
+      return;
+    }
     const id = ids.next("req");
     context.state.id = id;
     try {
@@ -37,16 +46,19 @@ export function createApp(plane: DataPlane, server: ServerState, apiRoutes: read
       }
       await next();
       // Every handler takes the response over; what is still Koa's had no route.
-      if (context.respond !== false && context.method !== "OPTIONS") throw new GatewayError("not_found");
+      if (context.respond !== false && context.status >= 400) {
+        throw new GatewayError(context.status === 404 ? "not_found" : "method_not_allowed");
+      }
     } catch (thrown) {
       const error = asGatewayError(thrown);
       plane.calls.rejected(error, id);
-      refuse(context, error, clients, id);
+      if (!context.req.complete) turnedAway.add(context.req.socket);
+      refuse(context, error, id, plane.clock);
     }
   });
   if (settings.server.corsOrigins.length > 0) app.use(cors({ origin: allowOrigin(settings.server.corsOrigins) }));
 
-  for (const dialect of clients) {
+  for (const dialect of CLIENT_DIALECTS) {
     for (const route of dialect.client.routes) {
       router.register(route.path, [route.method], (context: Context) => {
         context.respond = false;
@@ -59,18 +71,8 @@ export function createApp(plane: DataPlane, server: ServerState, apiRoutes: read
     router.register(route.path, [route.method], (context: Context) => answerApi(plane, route, context, pageHeaders));
   }
   app.use(router.routes());
-  app.use(
-    router.allowedMethods({
-      throw: true,
-      methodNotAllowed: () => new GatewayError("method_not_allowed"),
-      notImplemented: () => new GatewayError("method_not_allowed"),
-    }),
-  );
+  app.use(router.allowedMethods());
   return app.callback();
-}
-
-function clientDialects(): ClientSide[] {
-  return [...DIALECTS.values()].filter((dialect): dialect is ClientSide => dialect.client !== undefined);
 }
 
 function allowOrigin(origins: readonly string[]): (context: Context) => string {
@@ -91,7 +93,7 @@ function helmetHeaders(): Record<string, string> {
 async function answerApi(plane: DataPlane, route: ApiRoute, context: Context, pageHeaders: Record<string, string>): Promise<void> {
   context.respond = false;
   const { req, res } = context;
-  if (route.access === "operator" && !isLoopback(req.socket.remoteAddress)) throw new GatewayError("not_found");
+  if (route.access === "operator" && !isLocal(req)) throw new GatewayError("not_found");
   const controller = new AbortController();
   res.once("close", () => controller.abort(new GatewayError("client_closed")));
   const {
@@ -117,14 +119,21 @@ async function answerApi(plane: DataPlane, route: ApiRoute, context: Context, pa
   res.end(text);
 }
 
-/** Answers a request that was turned away, in the dialect of the path it came to. What is left of its body is not waited for. */
-function refuse(context: Context, error: GatewayError, clients: readonly ClientSide[], id: string): void {
+/** Answers a request that was turned away, in the dialect of the path it came to, without waiting for what is left of its body. */
+function refuse(context: Context, error: GatewayError, id: string, clock: Clock): void {
   context.respond = false;
   const { req, res } = context;
-  const path = req.url ?? "";
-  const owner =
-    clients.find(({ client }) => client.routes.some((route: Route) => path.startsWith(route.path))) ?? (clients[0] as ClientSide);
+  if (res.headersSent || !res.writable) return;
   const unread = !req.complete;
-  if (unread) res.once("finish", () => req.socket.destroySoon());
-  sendError(res, error, owner.client, id, unread ? { connection: "close" } : {});
+  const { headers, body } = errorResponse(error, dialectOf(req.url ?? "").client, id);
+  res.writeHead(error.status, unread ? { ...headers, connection: "close" } : headers);
+  res.write(body);
+  if (!unread) return void res.end();
+  // Closing while the client still sends would reset the connection, and its system might throw the answer away (RFC 9112, 9.6).
+  const end = () => {
+    linger.cancel();
+    res.end();
+  };
+  const linger = clock.timer(LINGER_MS, end);
+  req.once("end", end).once("close", end).resume();
 }

@@ -1,4 +1,6 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import type { JsonObject } from "../dialects/canonical.ts";
+import { invalid, isObject } from "../dialects/checks.ts";
 import { GatewayError } from "../errors.ts";
 
 /** Headers that decide something; two of one would let two readers disagree. */
@@ -14,6 +16,9 @@ const SINGLE = new Set([
   "x-goog-api-key",
 ]);
 
+/** Where clients put their key. */
+const KEYS = ["authorization", "x-api-key", "api-key", "x-goog-api-key"] as const;
+
 /** Refuses repeated or contradicting headers. Node joins or drops repeats in `headers`, so a count tells when to look closer. */
 export function checkHeaders(request: IncomingMessage): void {
   const { rawHeaders, headers } = request;
@@ -27,10 +32,27 @@ export function checkHeaders(request: IncomingMessage): void {
       seen.add(name);
     }
   }
-  const bearer = headers.authorization;
-  const key = headers["x-api-key"];
-  if (bearer !== undefined && key !== undefined && bearer.replace(/^Bearer /i, "") !== key) {
-    throw new GatewayError("invalid_header", { message: `"authorization" and "x-api-key" name different keys; send one of them.` });
+  checkFraming(request);
+  checkKeys(headers);
+}
+
+/** Node's parser lets through codings that another reader may not see, or see differently; then the two disagree on where a body ends. */
+function checkFraming({ headers, httpVersionMinor }: IncomingMessage): void {
+  const coding = headers["transfer-encoding"];
+  if (coding === undefined || (coding.toLowerCase() === "chunked" && httpVersionMinor > 0)) return;
+  throw new GatewayError("invalid_header", { message: '"transfer-encoding" may only be "chunked", over HTTP/1.1.' });
+}
+
+function checkKeys(headers: IncomingHttpHeaders): void {
+  let found: string | undefined;
+  for (const name of KEYS) {
+    const value = headers[name];
+    if (typeof value !== "string") continue;
+    const key = name === "authorization" ? value.replace(/^Bearer +/i, "") : value;
+    if (found !== undefined && key !== found) {
+      throw new GatewayError("invalid_header", { message: `The headers name different API keys; send one of ${KEYS.join(", ")}.` });
+    }
+    found = key;
   }
 }
 
@@ -47,6 +69,22 @@ export function normalPath(url: string): string {
   return path;
 }
 
+/**
+ * Fields by which some gateways let a caller choose where a request goes and with whose credentials. Here the config says
+ * that, and a provider that is such a gateway must not be steered through us either.
+ */
+const STEERING = ["api_base", "base_url", "custom_host", "extra_headers", "api_key", "organization"] as const;
+const TAKEN_FROM_CONFIG = "is for the gateway's config to say, not for a request";
+
+export function checkSteering(body: JsonObject): void {
+  const { metadata } = body;
+  for (const name of STEERING) {
+    if (body[name] !== undefined) throw invalid(name, TAKEN_FROM_CONFIG);
+    // As a label of the caller's own, an organization steers nothing.
+    if (isObject(metadata) && metadata[name] !== undefined && name !== "organization") throw invalid(`metadata.${name}`, TAKEN_FROM_CONFIG);
+  }
+}
+
 /** Refuses a `Host` that is malformed or not served here. */
 export function checkHost(host: string | undefined, allowed: ReadonlySet<string>): void {
   if (host === undefined || !/^(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i.test(host)) {
@@ -57,6 +95,9 @@ export function checkHost(host: string | undefined, allowed: ReadonlySet<string>
   if (!allowed.has(name) && !allowed.has(host.toLowerCase())) throw new GatewayError("host_not_allowed");
 }
 
-export function isLoopback(address: string | undefined): boolean {
-  return address !== undefined && /^(?:127\.|::1$|::ffff:127\.)/.test(address);
+/** Whether the caller is on this machine; one that a proxy here speaks for is not. */
+export function isLocal({ socket, headers }: IncomingMessage): boolean {
+  const { remoteAddress } = socket;
+  const proxied = headers.forwarded !== undefined || headers["x-forwarded-for"] !== undefined;
+  return !proxied && remoteAddress !== undefined && /^(?:127\.|::1$|::ffff:127\.)/.test(remoteAddress);
 }

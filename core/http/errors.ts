@@ -6,7 +6,11 @@ import type { GatewayError } from "../errors.ts";
 const LONGEST_WAIT = 60;
 
 /** An error in the client's own dialect: its headers and its body. */
-export function errorResponse(error: GatewayError, dialect: ClientDialect, requestId: string): { headers: Record<string, string>; body: string } {
+export function errorResponse(
+  error: GatewayError,
+  dialect: ClientDialect,
+  requestId: string,
+): { headers: Record<string, string>; body: string } {
   const body = JSON.stringify(dialect.errorBody(error, requestId));
   return {
     headers: {

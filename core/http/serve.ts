@@ -1,17 +1,18 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ChatReply, ChatRequest, Usage } from "../dialects/canonical.ts";
 import { toChunks } from "../dialects/chunks.ts";
-import type { Dialect, Route } from "../dialects/dialect.ts";
+import type { Route } from "../dialects/dialect.ts";
 import { asGatewayError, GatewayError } from "../errors.ts";
 import type { Outcome } from "../exchange.ts";
 import { LiveExchange } from "../live-exchange.ts";
 import { UpstreamReply, wantsStream } from "../upstream/call.ts";
 import { readJson } from "./body.ts";
+import type { ClientSide } from "./client-dialects.ts";
 import type { DataPlane } from "./data-plane.ts";
+import { ClientWriter } from "./client-writer.ts";
+import { checkSteering } from "./edge.ts";
 import { sendError } from "./errors.ts";
 import { pump } from "./pump.ts";
-
-type ClientSide = Dialect & { readonly client: NonNullable<Dialect["client"]> };
 
 /** Takes one request of the data plane from its body to its settled end. Throws only what happens before there is an exchange. */
 export async function serve(
@@ -22,24 +23,7 @@ export async function serve(
   response: ServerResponse,
   requestId: string,
 ): Promise<void> {
-  const { clock, settings } = plane;
-  const startedAt = clock.monotonic();
-  const wire = (route.method === "POST" ? await readJson(request, response, settings.server.limits) : undefined) ?? {};
-  const canonical = dialect.client.readRequest(route.operation, wire);
-  const exchange = new LiveExchange({
-    id: requestId,
-    operation: route.operation,
-    dialect: dialect.name,
-    client: { ip: request.socket.remoteAddress ?? "", headers: request.headers },
-    startedAt,
-    wire,
-    request: canonical,
-  });
-  resolveTargets(plane, exchange);
-  response.once("close", () => {
-    if (!response.writableFinished) exchange.abort(new GatewayError("client_closed"));
-  });
-  plane.calls.begin(exchange);
+  const exchange = await plane.calls.arriving(receive(plane, route, dialect, request, response, requestId));
   let outcome: Outcome;
   try {
     await committed(plane, exchange);
@@ -49,6 +33,35 @@ export async function serve(
     outcome = fail(exchange, asGatewayError(thrown), dialect, response);
   }
   plane.calls.settle(exchange, outcome);
+}
+
+/** Reads a request, and begins its call. */
+async function receive(
+  plane: DataPlane,
+  route: Route,
+  dialect: ClientSide,
+  request: IncomingMessage,
+  response: ServerResponse,
+  requestId: string,
+): Promise<LiveExchange> {
+  const startedAt = plane.clock.monotonic();
+  const wire = (route.method === "POST" ? await readJson(request, response, plane.settings.server.limits) : undefined) ?? {};
+  checkSteering(wire);
+  const exchange = new LiveExchange({
+    id: requestId,
+    operation: route.operation,
+    dialect: dialect.name,
+    client: { ip: request.socket.remoteAddress ?? "", headers: request.headers },
+    startedAt,
+    wire,
+    request: dialect.client.readRequest(route.operation, wire),
+  });
+  resolveTargets(plane, exchange);
+  response.once("close", () => {
+    if (!response.writableFinished) exchange.abort(new GatewayError("client_closed"));
+  });
+  plane.calls.begin(exchange);
+  return exchange;
 }
 
 /** An unknown model is no error yet: a plugin may refuse the caller first, or choose another model. */
@@ -71,6 +84,8 @@ function committed(plane: DataPlane, exchange: LiveExchange): Promise<void> {
 
 async function answer(plane: DataPlane, exchange: LiveExchange, dialect: ClientSide, response: ServerResponse): Promise<void> {
   const { reply, original } = exchange;
+  const { clock } = plane;
+  const { limits } = plane.settings.server;
   if (!reply) throw new GatewayError("internal_error", { cause: new Error("the chain ended without a reply") });
   const streaming = wantsStream({ operation: exchange.operation, request: original });
   if (reply.kind === "json" && !streaming) {
@@ -78,7 +93,7 @@ async function answer(plane: DataPlane, exchange: LiveExchange, dialect: ClientS
     const context = { requestId: exchange.id, request: original };
     const body = untouched ?? Buffer.from(JSON.stringify(dialect.client.writeReply(exchange.operation, reply.body, context)));
     response.writeHead(200, { "content-type": "application/json", "content-length": body.length, ...replyHeaders(exchange) });
-    response.end(body);
+    await new ClientWriter(exchange, response, { clock, stallMs: limits.stallMs }).whole(body);
     return;
   }
   if (!streaming) throw new GatewayError("internal_error", { cause: new Error("a stream was given where the client asked for none") });
@@ -91,9 +106,9 @@ async function answer(plane: DataPlane, exchange: LiveExchange, dialect: ClientS
   exchange.socket = response.socket ?? undefined;
   const stream = reply.kind === "stream" ? reply : { kind: "stream" as const, stream: fromArray(toChunks(reply.body as ChatReply)) };
   await pump(exchange, stream, response, {
-    clock: plane.clock,
-    stallMs: plane.settings.server.limits.stallMs,
-    heartbeatMs: plane.settings.server.limits.heartbeatMs,
+    clock,
+    stallMs: limits.stallMs,
+    heartbeatMs: limits.heartbeatMs,
     dialect: dialect.client,
     showUsage: (original as ChatRequest).stream_options?.include_usage === true,
   });

@@ -27,6 +27,8 @@ export interface CallServices {
 /** The innermost link: one attempt at the exchange's target, up to the point where its answer is committed. */
 export function createCall(services: CallServices): (exchange: LiveExchange) => Promise<void> {
   return async (exchange) => {
+    // A plugin may go on with a call that has ended meanwhile.
+    if (exchange.aborted) throw exchange.aborted;
     if (exchange.operation === "models") {
       exchange.reply = { kind: "json", body: services.modelList() };
       return;
@@ -105,7 +107,7 @@ class AttemptRun {
         body.destroy();
         throw new GatewayError("upstream_invalid", { cause: new Error(`a stream was asked for, ${headers["content-type"]} came`) });
       }
-      await this.#readStream(body, giveUp, stopListening);
+      await this.#readStream(body, stopListening);
     } catch (error) {
       stopListening();
       pending.destroy(new GatewayError("client_closed"));
@@ -126,8 +128,10 @@ class AttemptRun {
         ? this.#dialect.patchRequest(operation, exchange.wire, exchange.original, request, model)
         : this.#dialect.writeRequest(operation, request, model);
     if (written.dropped.length > 0) {
-      exchange.note(`dropped ${written.dropped.join(", ")}: ${this.#provider.dialect} has no such field`);
-      exchange.headers.set("x-headgate-dropped", written.dropped.join(", "));
+      const ownPath = this.#services.dialects.get(exchange.dialect)?.client?.ownPath ?? ((path: string) => path);
+      const dropped = written.dropped.map(ownPath).join(", ");
+      exchange.note(`dropped ${dropped}: ${this.#provider.dialect} has no such field`);
+      exchange.headers.set("x-headgate-dropped", dropped);
     }
     const body = this.#provider.adapt?.(operation, written.body) ?? written.body;
     return {
@@ -203,19 +207,18 @@ class AttemptRun {
     this.#finish();
   }
 
-  async #readStream(body: UpstreamBody, giveUp: (reason: GatewayError) => void, stopListening: () => void): Promise<void> {
+  async #readStream(body: UpstreamBody, stopListening: () => void): Promise<void> {
     const { clock, limits } = this.#services;
     const exchange = this.#exchange;
     const reader = this.#dialect.streamReader({ model: (exchange.target as Target).model, request: exchange.request });
-    const idle = clock.timer(limits.idleMs, () => giveUp(new GatewayError("upstream_timeout")));
     const stream = new UpstreamStream({
       dialect: this.#provider.dialect,
       body,
       reader,
       toError: () => relayError(502, {}, reader.error ?? {}, this.#provider),
-      onActivity: () => idle.refresh(),
+      clock,
+      idleMs: limits.idleMs,
       onEnd: (error) => {
-        idle.cancel();
         stopListening();
         this.#finish(error);
       },
@@ -236,7 +239,7 @@ class AttemptRun {
     const stream = this.#stream;
     if (!stream) return;
     if (stream.usage && !error) attempt.usage = stream.usage;
-    else if (attempt.firstContentAt !== undefined) attempt.usage = this.#estimate(stream.outputBytes, stream.usage);
+    else if (stream.committed) attempt.usage = this.#estimate(stream.outputBytes, stream.usage);
   }
 
   /** Output at four bytes a token, unless the provider has stated more; input as it stated, else counted by us. */

@@ -24,7 +24,7 @@ export function relayError(
     const retryAfter = readRetryAfter(headers);
     return new GatewayError("upstream_rate_limited", { cause, retry: !spent, ...(retryAfter === undefined ? {} : { retryAfter }) });
   }
-  if (status === 503 || status === 529 || /overloaded/i.test(kind)) {
+  if (status === 503 || status === 529 || /overloaded|UNAVAILABLE/i.test(kind)) {
     const retryAfter = readRetryAfter(headers);
     return new GatewayError("upstream_overloaded", { cause, ...(retryAfter === undefined ? {} : { retryAfter }) });
   }

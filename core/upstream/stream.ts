@@ -2,7 +2,13 @@ import type { ChatChunk, Usage } from "../dialects/canonical.ts";
 import type { FrameKind, StreamReader } from "../dialects/dialect.ts";
 import { type Frame, SseFramer } from "../dialects/sse.ts";
 import { GatewayError } from "../errors.ts";
+import type { Clock, Timer } from "../services/clock.ts";
 import type { UpstreamBody } from "./client.ts";
+
+/** Most bytes of events without content that are held back while content is waited for. */
+const HELD_LIMIT = 1024 * 1024;
+/** How long, in ms, the body may stay open after the terminator. */
+const LINGER_MS = 1_000;
 
 export interface UpstreamStreamOptions {
   /** Name of the provider's dialect. */
@@ -11,8 +17,9 @@ export interface UpstreamStreamOptions {
   readonly reader: StreamReader;
   /** Turns the provider's mid-stream error into what the client is told. */
   readonly toError: (reader: StreamReader) => GatewayError;
-  /** Told each time a piece is waited for. */
-  readonly onActivity: () => void;
+  readonly clock: Clock;
+  /** Longest wait for the next event. */
+  readonly idleMs: number;
   /** Told once, when the last piece was read or the stream broke; `error` is absent for a whole answer. */
   readonly onEnd: (error?: GatewayError) => void;
 }
@@ -31,6 +38,13 @@ export class UpstreamStream implements AsyncIterable<ChatChunk> {
   readonly #framer = new SseFramer();
   /** What `commit` read: lifecycle frames and the first content. */
   #held: Marked[] = [];
+  /** Runs once content has come; before, the deadline for that counts. */
+  #idle: Timer | undefined;
+  /** Whether a piece is waited for. A client that reads slowly is no fault of the provider's. */
+  #waiting = false;
+  /** Whether the last piece completed an event: single bytes keep a connection alive, but not an answer. */
+  #moved = false;
+  #committed = false;
   #over = false;
   #error: GatewayError | undefined;
 
@@ -45,32 +59,45 @@ export class UpstreamStream implements AsyncIterable<ChatChunk> {
     return this.#reader.usage;
   }
 
+  /** Whether any of the answer has come. */
+  get committed(): boolean {
+    return this.#committed;
+  }
+
   get outputBytes(): number {
     return this.#reader.outputBytes;
   }
 
   /** Reads up to the first content, holding it all back. Rejects with a GatewayError when there is none to come. */
   async commit(): Promise<void> {
+    let bytes = 0;
     for (;;) {
       const batch = await this.#pull();
       if (!batch) return;
       this.#held.push(...batch);
-      if (batch.some(({ kind }) => kind === "content" || kind === "end")) return;
+      if (this.#committed) break;
+      for (const { frame } of batch) bytes += frame.raw.length;
+      if (bytes > HELD_LIMIT)
+        this.destroy(new GatewayError("upstream_invalid", { cause: new Error("events without content have no end") }));
     }
+    if (this.#over) return;
+    const { clock, idleMs } = this.#options;
+    this.#idle = clock.timer(idleMs, () => {
+      if (this.#waiting) this.destroy(new GatewayError("upstream_timeout"));
+    });
   }
 
   /**
    * The next bytes for a client of the same dialect, or null after the last. Frames with nothing but usage are left out
-   * unless `showUsage`. Rejects when the stream breaks; what came before the break has been given out by then.
+   * unless `showUsage`, and those without data always: SDKs fail on them. Rejects when the stream breaks; what came before the break has been given out by then.
    */
   async bytes(showUsage: boolean): Promise<Buffer | null> {
     for (;;) {
       const batch = this.#held.length > 0 ? this.#held.splice(0) : await this.#pull();
       if (!batch) return null;
-      const [only] = batch;
-      if (batch.length === 1 && only && (showUsage || only.kind !== "usage")) return only.frame.raw;
-      const shown = showUsage ? batch : batch.filter(({ kind }) => kind !== "usage");
-      if (shown.length > 0) return Buffer.concat(shown.map(({ frame }) => frame.raw));
+      const shown = batch.filter(({ frame, kind }) => frame.data !== "" && (showUsage || kind !== "usage"));
+      const [first] = shown;
+      if (first) return shown.length === 1 ? first.frame.raw : Buffer.concat(shown.map(({ frame }) => frame.raw));
     }
   }
 
@@ -93,10 +120,15 @@ export class UpstreamStream implements AsyncIterable<ChatChunk> {
   async #pull(): Promise<Marked[] | null> {
     if (this.#over) return this.#outcome();
     try {
-      this.#options.onActivity();
+      if (this.#moved) this.#idle?.refresh();
+      this.#waiting = true;
       const piece = await this.#body.read();
-      return this.#mark(piece);
+      this.#waiting = false;
+      const batch = this.#mark(piece);
+      this.#moved = batch !== null && batch.length > 0;
+      return batch;
     } catch (error) {
+      this.#body.destroy();
       this.#finish(error as GatewayError);
       return this.#outcome();
     }
@@ -113,9 +145,10 @@ export class UpstreamStream implements AsyncIterable<ChatChunk> {
         break;
       }
       batch.push({ frame, kind });
+      this.#committed ||= kind === "content" || kind === "end";
       if (kind === "end") {
         this.#finish();
-        drain(this.#body);
+        drain(this.#body, this.#options.clock);
         break;
       }
     }
@@ -127,6 +160,7 @@ export class UpstreamStream implements AsyncIterable<ChatChunk> {
     if (this.#over) return;
     this.#over = true;
     this.#error = error;
+    this.#idle?.cancel();
     this.#options.onEnd(error);
   }
 
@@ -136,13 +170,16 @@ export class UpstreamStream implements AsyncIterable<ChatChunk> {
   }
 }
 
-/** Reads off what follows the terminator, so that the connection can be used again; a provider that goes on talking loses it. */
-function drain(body: UpstreamBody): void {
+/** Reads off what follows the terminator, so that the connection can be used again; a provider that goes on, or does not end, loses it. */
+function drain(body: UpstreamBody, clock: Clock): void {
+  const limit = clock.timer(LINGER_MS, () => body.destroy());
   const next = (left: number): Promise<void> =>
     body.read().then((piece) => {
       if (piece === null) return;
       if (left === 0) body.destroy();
       else return next(left - 1);
     });
-  next(4).catch(() => body.destroy());
+  next(4)
+    .catch(() => body.destroy())
+    .finally(() => limit.cancel());
 }

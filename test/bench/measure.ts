@@ -16,8 +16,8 @@ export interface Plan {
 }
 
 export const PLANS: { readonly full: Plan; readonly quick: Plan } = {
-  full: { rounds: 8, warmUpMs: 3000, saturateMs: 1500, steadyMs: 1250, streams: 60 },
-  quick: { rounds: 2, warmUpMs: 1500, saturateMs: 1000, steadyMs: 800, streams: 40 },
+  full: { rounds: 12, warmUpMs: 3000, saturateMs: 800, steadyMs: 800, streams: 40 },
+  quick: { rounds: 2, warmUpMs: 1500, saturateMs: 800, steadyMs: 600, streams: 30 },
 };
 const LANES = 32;
 const PER_SECOND = 400;

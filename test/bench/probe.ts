@@ -11,7 +11,7 @@ answerParent({
   /** Resident bytes once the garbage is gone. */
   async memory() {
     for (let pass = 0; pass < 3; pass++) {
-      globalThis.gc?.();
+      globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
       await setTimeout(100);
     }
     return process.memoryUsage.rss();

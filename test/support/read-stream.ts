@@ -1,4 +1,5 @@
-import type { ChatChunk, ChatRequest, Dialect, FrameKind, StreamReader, Usage } from "headgate";
+import type { ChatChunk, ChatRequest, Usage } from "headgate";
+import type { Dialect, FrameKind, StreamReader } from "../../core/dialects/dialect.ts";
 import { SseFramer } from "../../core/dialects/sse.ts";
 
 export interface ReadStream {

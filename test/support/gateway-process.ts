@@ -1,0 +1,84 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { expect, onTestFinished } from "vitest";
+import type { LoopDelay } from "./loop-probe.ts";
+
+const BIN = fileURLToPath(new URL("../../core/cli/bin.ts", import.meta.url));
+const CONFIG = fileURLToPath(new URL("process.config.ts", import.meta.url));
+
+export interface GatewaySettings {
+  readonly UPSTREAM_URL: string;
+  readonly HOST?: string;
+  readonly DRAIN_MS?: number;
+  readonly STALL_MS?: number;
+  readonly BODY_BYTES?: number;
+}
+
+/** The real command line in a process of its own, so that its memory, event loop, signals and exit are its own. */
+export interface GatewayProcess {
+  readonly url: string;
+  readonly port: number;
+  /** Exit code, or the signal that ended it. */
+  readonly exited: Promise<number | NodeJS.Signals>;
+  signal(signal: NodeJS.Signals): void;
+  /** Resident bytes now. */
+  resident(): number;
+  /** Most resident bytes since the last call. */
+  peak(): number;
+  /** Sum of the samples of a metric whose labels contain `labels`. */
+  metric(name: string, labels?: string): Promise<number>;
+  /** How long its event loop was held up since the last look. */
+  loopDelay(): Promise<LoopDelay>;
+  /** I8: the same process, no event-loop delay to speak of since the last look. */
+  expectAlive(): Promise<void>;
+}
+
+/** Starts it, and ends it with the test. */
+export async function startGatewayProcess(settings: GatewaySettings): Promise<GatewayProcess> {
+  const variables = Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)]));
+  const child = spawn(process.execPath, ["--conditions=headgate-source", BIN, "start", "--config", CONFIG], {
+    stdio: ["ignore", "ignore", "pipe"],
+    env: { ...process.env, ...variables },
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  let said = "";
+  const url = await new Promise<string>((resolve, reject) => {
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+      const address = /Anthropic SDKs +(http:\S+)/.exec(said)?.[1];
+      if (address && said.includes("ready in")) resolve(address);
+    });
+    child.once("exit", () => reject(new Error(`the gateway did not start:\n${said}`)));
+  });
+  const { pid } = child;
+  const status = (field: string) => 1024 * Number(new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+  const get = async (path: string) => (await fetch(url + path, { headers: { connection: "close" } })).text();
+  const loopDelay = async () => JSON.parse(await get("/loop-delay")) as LoopDelay;
+  await loopDelay();
+  return {
+    url,
+    port: Number(new URL(url).port),
+    exited: once(child, "exit").then(([code, signal]) => code ?? signal),
+    signal: (signal) => void child.kill(signal),
+    resident: () => status("VmRSS"),
+    peak() {
+      const most = status("VmHWM");
+      // Linux: starts the high-water mark anew.
+      writeFileSync(`/proc/${pid}/clear_refs`, "5");
+      return most;
+    },
+    async metric(name, labels = "") {
+      const lines = (await get("/metrics")).split("\n").filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+      return lines.filter((line) => line.includes(labels)).reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
+    },
+    loopDelay,
+    async expectAlive() {
+      expect([child.exitCode, child.signalCode, said.match(/Warning|Error/g)]).toEqual([null, null, null]);
+      const { p99, worst } = await loopDelay();
+      expect(p99, "event-loop delay, 99 %, in ms").toBeLessThan(50);
+      expect(worst, "event-loop delay, worst, in ms").toBeLessThan(200);
+    },
+  };
+}
