@@ -1,14 +1,18 @@
 import { defineConfig } from "vitest/config";
 
-export default defineConfig({
+/** What takes minutes of real time: `npm run faults`. */
+const SLOW = "{core,plugins,presets,examples,test}/**/*.slow.test.ts";
+
+export default defineConfig(({ mode }) => ({
   // The package's own name resolves to its sources, as in every npm script.
   resolve: { conditions: ["headgate-source", "node", "import", "default"] },
   ssr: { resolve: { conditions: ["headgate-source", "node", "import", "default"] } },
   test: {
-    include: ["{core,plugins,presets,examples,test}/**/*.test.ts"],
+    include: mode === "slow" ? [SLOW] : ["{core,plugins,presets,examples,test}/**/*.test.ts"],
+    exclude: mode === "slow" ? [] : [SLOW],
     testTimeout: 20_000,
     hookTimeout: 30_000,
     pool: "forks",
     maxWorkers: 2,
   },
-});
+}));

@@ -26,8 +26,9 @@ const SWEEP_MS = 10_000;
 export class Calls {
   readonly #options: CallsOptions;
   readonly #rejections: Counter;
-  readonly #live = new Set<LiveExchange>();
-  readonly #settling = new Set<Promise<void>>();
+  /** In no order. An array, because a long-lived Set keeps the short-lived alive in its outgrown tables, at a high price in collections. */
+  readonly #live: LiveExchange[] = [];
+  #settling = 0;
   readonly #whenIdle: (() => void)[] = [];
   #arriving = 0;
   #timers: Timer[] = [];
@@ -61,7 +62,16 @@ export class Calls {
   }
 
   begin(exchange: LiveExchange): void {
-    this.#live.add(exchange);
+    exchange.slot = this.#live.length;
+    this.#live.push(exchange);
+  }
+
+  /** The last one takes the place of the one that goes. */
+  #remove(exchange: LiveExchange): void {
+    const last = this.#live.pop();
+    if (!last || last === exchange) return;
+    this.#live[exchange.slot] = last;
+    last.slot = exchange.slot;
   }
 
   /** Counts and logs a request that was turned away before it became a call. */
@@ -83,7 +93,9 @@ export class Calls {
   /** Closes the books on one call: callbacks, then its log line. */
   settle(exchange: LiveExchange, outcome: Outcome): void {
     const { logger, events } = this.#options;
-    const settling = exchange
+    this.#settling += 1;
+    this.#remove(exchange);
+    void exchange
       .settle(outcome, (plugin, error) => {
         logger.error({ err: error, plugin, phase: "settled", id: exchange.id }, "a plugin failed after the end of a call");
         events.emit("plugin.failed", { plugin, phase: "settled", failMode: "open", error });
@@ -91,11 +103,9 @@ export class Calls {
       .then(() => {
         if (outcome.error?.code === "internal_error") logger.error({ err: outcome.error, id: exchange.id }, "a call failed in the gateway");
         this.#log(exchange, outcome);
-        this.#settling.delete(settling);
+        this.#settling -= 1;
         this.#checkIdle();
       });
-    this.#settling.add(settling);
-    this.#live.delete(exchange);
   }
 
   /** Resolves when no request is arriving, no call is under way and all have settled. */
@@ -106,11 +116,11 @@ export class Calls {
 
   /** Ends every call under way with an error that its client sees. */
   abortAll(): void {
-    for (const exchange of this.#live) exchange.abort(new GatewayError("shutting_down"));
+    for (const exchange of [...this.#live]) exchange.abort(new GatewayError("shutting_down"));
   }
 
   #quiet(): boolean {
-    return this.#arriving === 0 && this.#live.size === 0 && this.#settling.size === 0;
+    return this.#arriving === 0 && this.#live.length === 0 && this.#settling === 0;
   }
 
   #checkIdle(): void {
@@ -120,7 +130,7 @@ export class Calls {
   #watch(): void {
     const { clock, callMs } = this.#options;
     const now = clock.monotonic();
-    for (const exchange of this.#live) {
+    for (const exchange of [...this.#live]) {
       if (now - exchange.startedAt > callMs) exchange.abort(new GatewayError("deadline_exceeded"));
       else exchange.active?.checkTime(now);
     }
@@ -128,7 +138,7 @@ export class Calls {
 
   /** Ends the streams of clients that vanished without a word. */
   async #sweep(): Promise<void> {
-    const streaming = [...this.#live].filter((exchange) => exchange.socket);
+    const streaming = this.#live.filter((exchange) => exchange.socket);
     const gone = streaming.length > 0 ? await vanishedPeers() : undefined;
     if (!gone?.size) return;
     for (const exchange of streaming) {

@@ -145,7 +145,8 @@ function openServer(options: z.output<typeof ServerOptions>, listener: RequestLi
     connectionsCheckingInterval: 1_000,
     keepAliveTimeout: 65_000,
     maxHeaderSize: 16 * 1024,
-    requireHostHeader: true,
+    // Checked with the other headers, where the refusal is JSON.
+    requireHostHeader: false,
     joinDuplicateHeaders: false,
     insecureHTTPParser: false,
   };

@@ -55,11 +55,13 @@ export class LiveExchange implements Exchange {
   socket: Pick<Socket, "remoteAddress" | "remotePort" | "localPort"> | undefined;
   /** What the provider is still sending for the current attempt; ended before another attempt begins. */
   upstream: { destroy(): void } | undefined;
+  /** Its place among the calls under way. */
+  slot = -1;
   /** True once any part of the usage had to be estimated. */
   estimated = false;
 
   #controller: AbortController | undefined;
-  readonly #onAbort = new Set<(reason: GatewayError) => void>();
+  #onAbort: ((reason: GatewayError) => void)[] = [];
   readonly #callbacks: Callback[] = [];
   #settled = false;
 
@@ -95,16 +97,18 @@ export class LiveExchange implements Exchange {
   /** Runs `callback` when the call is aborted; returns how to take it back. */
   onAbort(callback: (reason: GatewayError) => void): () => void {
     if (this.aborted) callback(this.aborted);
-    else this.#onAbort.add(callback);
-    return () => this.#onAbort.delete(callback);
+    else this.#onAbort.push(callback);
+    return () => {
+      const at = this.#onAbort.indexOf(callback);
+      if (at >= 0) this.#onAbort.splice(at, 1);
+    };
   }
 
   /** Stops everything that is done for this call; the first reason stands. */
   abort(reason: GatewayError): void {
     if (this.aborted || this.#settled) return;
     this.aborted = reason;
-    for (const callback of this.#onAbort) callback(reason);
-    this.#onAbort.clear();
+    for (const callback of this.#onAbort.splice(0)) callback(reason);
     this.#controller?.abort(reason);
   }
 
@@ -112,7 +116,7 @@ export class LiveExchange implements Exchange {
   async settle(outcome: Outcome, onFault: (plugin: string, error: unknown) => void): Promise<void> {
     if (this.#settled) return;
     this.#settled = true;
-    this.#onAbort.clear();
+    this.#onAbort = [];
     const pending: Promise<void>[] = [];
     for (let index = this.#callbacks.length - 1; index >= 0; index--) {
       const { plugin, run } = this.#callbacks[index] as Callback;

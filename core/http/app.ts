@@ -18,51 +18,42 @@ import { serve } from "./serve.ts";
 /** How long the rest of a refused body is read, and thrown away, before the connection is closed. */
 const LINGER_MS = 1_000;
 
-/** The HTTP side of one data plane: guards, then routes; any throw ends at the error edge, in the client's own dialect. */
+/**
+ * The HTTP side of one data plane: guards, then routes; any throw ends at the error edge, in the client's own dialect.
+ * Calls of the data plane are answered without Koa, whose context costs as much CPU as all that is done for one; browsers
+ * (with an `Origin`), everything with a query, and the rest of the API go through it.
+ */
 export function createApp(plane: DataPlane, server: ServerState, apiRoutes: readonly ApiRoute[]): RequestListener {
-  const { settings, ids } = plane;
-  const allowedHosts = new Set(settings.server.allowedHosts.map((host) => host.toLowerCase()));
+  const { settings } = plane;
+  const edge = new Edge(plane, server);
   const app = new Koa();
   // What it would print is a client's lost connection, which `serve` knows of.
   app.silent = true;
   const router = new Router({ strict: true, sensitive: true });
-  const turnedAway = new WeakSet<Socket>();
+  const direct = new Map<string, (request: IncomingMessage, response: ServerResponse, id: string) => Promise<void>>();
 
-  app.use(async (context, next) => {
-    // What is pipelined behind a request that was turned away in the middle is not to be trusted, nor answered.
-    if (turnedAway.has(context.req.socket)) {
-      context.respond = false;
-      return;
-    }
-    const id = ids.next("req");
-    context.state.id = id;
-    try {
-      const path = normalPath(context.req.url ?? "");
-      checkHeaders(context.req);
-      checkHost(context.req.headers.host, allowedHosts);
-      if (server.draining) {
-        context.res.setHeader("connection", "close");
-        if (!path.startsWith("/health") && path !== "/v1/health") throw new GatewayError("shutting_down");
-      }
+  app.use((context, next) => {
+    context.respond = false;
+    return edge.guard(context.req, context.res, async (id) => {
+      context.state.id = id;
+      context.respond = true;
       await next();
-      // Every handler takes the response over; what is still Koa's had no route.
-      if (context.respond !== false && context.status >= 400) {
+      if (isUnanswered(context)) {
+        context.respond = false;
         throw new GatewayError(context.status === 404 ? "not_found" : "method_not_allowed");
       }
-    } catch (thrown) {
-      const error = asGatewayError(thrown);
-      plane.calls.rejected(error, id);
-      if (!context.req.complete) turnedAway.add(context.req.socket);
-      refuse(context, error, id, plane.clock);
-    }
+    });
   });
   if (settings.server.corsOrigins.length > 0) app.use(cors({ origin: allowOrigin(settings.server.corsOrigins) }));
 
   for (const dialect of CLIENT_DIALECTS) {
     for (const route of dialect.client.routes) {
+      const handle = (request: IncomingMessage, response: ServerResponse, id: string) =>
+        serve(plane, route, dialect, request, response, id);
+      direct.set(`${route.method} ${route.path}`, handle);
       router.register(route.path, [route.method], (context: Context) => {
         context.respond = false;
-        return serve(plane, route, dialect, context.req, context.res, context.state.id);
+        return handle(context.req, context.res, context.state.id);
       });
     }
   }
@@ -72,7 +63,53 @@ export function createApp(plane: DataPlane, server: ServerState, apiRoutes: read
   }
   app.use(router.routes());
   app.use(router.allowedMethods());
-  return app.callback();
+  const koa = app.callback();
+  return (request, response) => {
+    const handle = request.headers.origin === undefined ? direct.get(`${request.method} ${request.url}`) : undefined;
+    if (handle) void edge.guard(request, response, (id) => handle(request, response, id));
+    else void koa(request, response);
+  };
+}
+
+/** Every handler takes the response over; what is still Koa's had no route. */
+function isUnanswered({ respond, status }: Context): boolean {
+  return respond !== false && status >= 400;
+}
+
+/** What every request has to pass, and where every refusal is written. */
+class Edge {
+  readonly #plane: DataPlane;
+  readonly #server: ServerState;
+  readonly #allowedHosts: ReadonlySet<string>;
+  readonly #turnedAway = new WeakSet<Socket>();
+
+  constructor(plane: DataPlane, server: ServerState) {
+    this.#plane = plane;
+    this.#server = server;
+    this.#allowedHosts = new Set(plane.settings.server.allowedHosts.map((host) => host.toLowerCase()));
+  }
+
+  /** Checks a request, gives it an id and has it handled; writes the error of whatever throws. */
+  async guard(request: IncomingMessage, response: ServerResponse, handle: (id: string) => Promise<void>): Promise<void> {
+    // What is pipelined behind a request that was turned away in the middle is not to be trusted, nor answered.
+    if (this.#turnedAway.has(request.socket)) return;
+    const id = this.#plane.ids.next("req");
+    try {
+      const path = normalPath(request.url ?? "");
+      checkHeaders(request);
+      checkHost(request.headers.host, this.#allowedHosts);
+      if (this.#server.draining) {
+        response.setHeader("connection", "close");
+        if (!path.startsWith("/health") && path !== "/v1/health") throw new GatewayError("shutting_down");
+      }
+      await handle(id);
+    } catch (thrown) {
+      const error = asGatewayError(thrown);
+      this.#plane.calls.rejected(error, id);
+      if (!request.complete) this.#turnedAway.add(request.socket);
+      refuse(request, response, error, id, this.#plane.clock);
+    }
+  }
 }
 
 function allowOrigin(origins: readonly string[]): (context: Context) => string {
@@ -120,9 +157,7 @@ async function answerApi(plane: DataPlane, route: ApiRoute, context: Context, pa
 }
 
 /** Answers a request that was turned away, in the dialect of the path it came to, without waiting for what is left of its body. */
-function refuse(context: Context, error: GatewayError, id: string, clock: Clock): void {
-  context.respond = false;
-  const { req, res } = context;
+function refuse(req: IncomingMessage, res: ServerResponse, error: GatewayError, id: string, clock: Clock): void {
   if (res.headersSent || !res.writable) return;
   const unread = !req.complete;
   const { headers, body } = errorResponse(error, dialectOf(req.url ?? "").client, id);

@@ -46,6 +46,7 @@ export class ClientWriter {
 
   /** The whole body, in pieces where it is long, so that a client that reads slowly is told from one that does not read. */
   async whole(body: Buffer): Promise<void> {
+    if (body.length <= PIECE) return void this.#response.end(body);
     for (let at = 0; at < body.length; at += PIECE) await this.write(body.subarray(at, at + PIECE));
     await this.end();
   }

@@ -3,6 +3,9 @@ import { fstatSync, write, writeSync } from "node:fs";
 /** Writes one chunk and calls back once it is out, or could not be written. */
 export type ChunkWriter = (chunk: Buffer, done: (error?: Error | null) => void) => void;
 
+/** How long lines are gathered before they are written, in ms. */
+const GATHER_MS = 20;
+
 /**
  * Holds lines back from a destination that is slow, stuck or broken, in bounded memory: one chunk is being written, the
  * next one is being gathered, and what goes beyond `limit` bytes is dropped and counted. A chunk that could not be
@@ -53,14 +56,14 @@ export class LineSink {
     return this.#take().join("");
   }
 
-  /** Lines that come in one turn of the event loop are written together. */
+  /** Lines are gathered for a moment and written together: a write costs more than all else about a line. */
   #schedule(): void {
     if (this.#writing || this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(() => {
+    setTimeout(() => {
       this.#scheduled = false;
       this.#next();
-    });
+    }, GATHER_MS).unref();
   }
 
   #next(): void {

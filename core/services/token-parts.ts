@@ -56,8 +56,9 @@ class Collector {
       else this.#text(message.reasoning_content);
       for (const call of message.tool_calls ?? []) {
         this.fixed += FRAME;
-        this.#text(call.function.name);
-        this.#text(call.function.arguments);
+        // Calls of other kinds than functions pass through as they came, whatever the type says.
+        if (!call.function) this.json(call);
+        else for (const text of [call.function.name, call.function.arguments]) this.#text(text);
       }
     }
   }

@@ -1,17 +1,19 @@
 import type { Json, JsonObject } from "../dialects/canonical.ts";
 import { GatewayError } from "../errors.ts";
-import type { UpstreamBody } from "./client.ts";
+import type { UpstreamResponse } from "./client.ts";
 
-/** A whole body in memory; GatewayError `upstream_invalid` when it is larger than `limit` bytes. */
-export async function readAll(body: UpstreamBody, limit: number): Promise<Buffer> {
+/** A whole body in memory; GatewayError `upstream_invalid` when it is larger than `limit` bytes, or says that it will be. */
+export async function readAll({ headers, body }: Pick<UpstreamResponse, "headers" | "body">, limit: number): Promise<Buffer> {
+  const tooLarge = () => {
+    body.destroy();
+    return new GatewayError("upstream_invalid", { cause: new Error(`the answer is larger than ${limit} bytes`) });
+  };
+  if (Number(headers["content-length"] ?? 0) > limit) throw tooLarge();
   const pieces: Buffer[] = [];
   let length = 0;
   for (let piece = await body.read(); piece; piece = await body.read()) {
     length += piece.length;
-    if (length > limit) {
-      body.destroy();
-      throw new GatewayError("upstream_invalid", { cause: new Error(`the answer is larger than ${limit} bytes`) });
-    }
+    if (length > limit) throw tooLarge();
     pieces.push(piece);
   }
   return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces, length);

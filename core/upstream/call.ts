@@ -8,7 +8,7 @@ import type { Clock } from "../services/clock.ts";
 import type { Ids } from "../services/ids.ts";
 import type { Tokens } from "../services/tokens.ts";
 import { parseObject, readAll } from "./body.ts";
-import type { PendingResponse, UpstreamBody, UpstreamClient, UpstreamRequest } from "./client.ts";
+import type { PendingResponse, UpstreamBody, UpstreamClient, UpstreamRequest, UpstreamResponse } from "./client.ts";
 import { relayError } from "./relay-error.ts";
 import { UpstreamStream } from "./stream.ts";
 
@@ -95,11 +95,12 @@ class AttemptRun {
     const stopListening = exchange.onAbort(giveUp);
     const deadline = clock.timer(limits.firstContentMs, () => giveUp(new GatewayError("upstream_timeout")));
     try {
-      const { status, headers, body } = await pending.response;
+      const response = await pending.response;
+      const { status, headers, body } = response;
       this.#attempt.status = status;
-      if (status >= 300) throw await this.#rejected(status, headers, body);
+      if (status >= 300) throw await this.#rejected(response);
       if (!stream) {
-        await this.#readWhole(body);
+        await this.#readWhole(response);
         stopListening();
         return;
       }
@@ -173,12 +174,13 @@ class AttemptRun {
     };
   }
 
-  async #rejected(status: number, headers: Record<string, unknown>, body: UpstreamBody): Promise<GatewayError> {
+  async #rejected(response: UpstreamResponse): Promise<GatewayError> {
+    const { status, headers, body } = response;
     if (status < 400) {
       body.destroy();
       return new GatewayError("upstream_invalid", { cause: new Error(`the provider redirects (${status}); redirects are not followed`) });
     }
-    const text = await readAll(body, 64 * 1024).then(
+    const text = await readAll(response, 64 * 1024).then(
       (bytes) => bytes.toString("utf8"),
       () => "",
     );
@@ -191,9 +193,9 @@ class AttemptRun {
     return relayError(status, headers, this.#dialect.readError(status, parsed), this.#provider);
   }
 
-  async #readWhole(body: UpstreamBody): Promise<void> {
+  async #readWhole(response: UpstreamResponse): Promise<void> {
     const { operation } = this.#exchange;
-    const raw = await readAll(body, this.#services.limits.bodyBytes);
+    const raw = await readAll(response, this.#services.limits.bodyBytes);
     const parsed = parseObject(raw);
     this.#attempt.firstContentAt = this.#services.clock.monotonic();
     const usage = this.#dialect.readUsage(operation, parsed);

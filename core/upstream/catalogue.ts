@@ -5,7 +5,6 @@ import type { Target } from "../exchange.ts";
 import type { ModelInfo, Provider } from "../provider.ts";
 import type { Clock, Timer } from "../services/clock.ts";
 import type { Logger } from "../services/logger.ts";
-import type { Counter, Metrics } from "../services/metrics.ts";
 import type { Random } from "../services/random.ts";
 import { type Listing, ModelIndex } from "./model-index.ts";
 import { LONGEST_ID, ModelLists } from "./model-lists.ts";
@@ -52,8 +51,6 @@ export interface CatalogueOptions {
   readonly logger: Logger;
   /** Spreads the hourly refreshes. */
   readonly random?: Random;
-  /** Counts calls without a known price as `headgate_unpriced_calls_total`. */
-  readonly metrics?: Metrics;
 }
 
 /** Prices and lists are read anew after this long, in ms: some prices depend on the time of day. */
@@ -75,7 +72,6 @@ class ProviderCatalogue implements Catalogue {
   readonly #overlay: ReadonlyMap<string, Rates>;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #unpriced: Counter | undefined;
   readonly #lists: ModelLists;
   readonly #book = new PriceBook();
   readonly #rates = new Map<string, Rates | undefined>();
@@ -84,13 +80,12 @@ class ProviderCatalogue implements Catalogue {
   #index: { readonly builtAt: number; readonly value: ModelIndex } | undefined;
   #building: Timer | undefined;
 
-  constructor({ providers, aliases, prices, http, clock, logger, random, metrics }: CatalogueOptions) {
+  constructor({ providers, aliases, prices, http, clock, logger, random }: CatalogueOptions) {
     this.#listings = new Map(providers.map((provider) => [provider.name, listingOf(provider)]));
     this.#aliases = new Map(Object.entries(aliases).map(([alias, targets]) => [alias, typeof targets === "string" ? [targets] : targets]));
     this.#overlay = new Map(Object.entries(prices).map(([name, price]) => [name, ratesFromDollars(price)]));
     this.#clock = clock;
     this.#logger = logger;
-    this.#unpriced = metrics?.counter("headgate_unpriced_calls_total", { help: "Calls whose price is not known.", labels: ["provider"] });
     this.#lists = new ModelLists({ http, clock, logger, random, onList: (provider, models) => this.#learn(provider, models) });
   }
 
@@ -121,9 +116,7 @@ class ProviderCatalogue implements Catalogue {
 
   cost(target: Target, usage: Usage): number | null {
     const rates = this.#ratesOf(target);
-    const cost = rates ? costOf(rates, usage) : null;
-    if (cost === null) this.#unpriced?.add(1, { provider: target.provider });
-    return cost;
+    return rates ? costOf(rates, usage) : null;
   }
 
   start(): void {

@@ -18,8 +18,9 @@ export async function fetchList(client: UpstreamClient, provider: Provider, path
   });
   const timer = clock.timer(DEADLINE, () => pending.destroy(new GatewayError("upstream_timeout")));
   try {
-    const { status, body } = await pending.response;
-    const bytes = await readAll(body, LARGEST);
+    const response = await pending.response;
+    const { status } = response;
+    const bytes = await readAll(response, LARGEST);
     if (status !== 200)
       throw new GatewayError("upstream_failed", { cause: new Error(`${provider.name} answered ${status} for its model list`) });
     return parseObject(bytes);

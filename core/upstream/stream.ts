@@ -5,8 +5,8 @@ import { GatewayError } from "../errors.ts";
 import type { Clock, Timer } from "../services/clock.ts";
 import type { UpstreamBody } from "./client.ts";
 
-/** Most bytes of events without content that are held back while content is waited for. */
-const HELD_LIMIT = 1024 * 1024;
+/** Most bytes of events that may come before content. */
+const LEAD_LIMIT = 512 * 1024;
 /** How long, in ms, the body may stay open after the terminator. */
 const LINGER_MS = 1_000;
 
@@ -44,6 +44,8 @@ export class UpstreamStream implements AsyncIterable<ChatChunk> {
   #waiting = false;
   /** Whether the last piece completed an event: single bytes keep a connection alive, but not an answer. */
   #moved = false;
+  /** Bytes of the events so far. */
+  #bytes = 0;
   #committed = false;
   #over = false;
   #error: GatewayError | undefined;
@@ -70,15 +72,14 @@ export class UpstreamStream implements AsyncIterable<ChatChunk> {
 
   /** Reads up to the first content, holding it all back. Rejects with a GatewayError when there is none to come. */
   async commit(): Promise<void> {
-    let bytes = 0;
     for (;;) {
       const batch = await this.#pull();
       if (!batch) return;
       this.#held.push(...batch);
       if (this.#committed) break;
-      for (const { frame } of batch) bytes += frame.raw.length;
-      if (bytes > HELD_LIMIT)
+      if (this.#bytes > LEAD_LIMIT) {
         this.destroy(new GatewayError("upstream_invalid", { cause: new Error("events without content have no end") }));
+      }
     }
     if (this.#over) return;
     const { clock, idleMs } = this.#options;
@@ -89,13 +90,13 @@ export class UpstreamStream implements AsyncIterable<ChatChunk> {
 
   /**
    * The next bytes for a client of the same dialect, or null after the last. Frames with nothing but usage are left out
-   * unless `showUsage`, and those without data always: SDKs fail on them. Rejects when the stream breaks; what came before the break has been given out by then.
+   * unless `showUsage`. Rejects when the stream breaks; what came before the break has been given out by then.
    */
   async bytes(showUsage: boolean): Promise<Buffer | null> {
     for (;;) {
       const batch = this.#held.length > 0 ? this.#held.splice(0) : await this.#pull();
       if (!batch) return null;
-      const shown = batch.filter(({ frame, kind }) => frame.data !== "" && (showUsage || kind !== "usage"));
+      const shown = showUsage ? batch : batch.filter(({ kind }) => kind !== "usage");
       const [first] = shown;
       if (first) return shown.length === 1 ? first.frame.raw : Buffer.concat(shown.map(({ frame }) => frame.raw));
     }
@@ -124,9 +125,7 @@ export class UpstreamStream implements AsyncIterable<ChatChunk> {
       this.#waiting = true;
       const piece = await this.#body.read();
       this.#waiting = false;
-      const batch = this.#mark(piece);
-      this.#moved = batch !== null && batch.length > 0;
-      return batch;
+      return this.#mark(piece);
     } catch (error) {
       this.#body.destroy();
       this.#finish(error as GatewayError);
@@ -136,15 +135,18 @@ export class UpstreamStream implements AsyncIterable<ChatChunk> {
 
   #mark(piece: Buffer | null): Marked[] | null {
     const frames = piece ? this.#framer.push(piece) : this.#framer.end();
+    this.#moved = frames.length > 0;
     const batch: Marked[] = [];
     for (const frame of frames) {
+      this.#bytes += frame.raw.length;
       const kind = this.#reader.inspect(frame);
       if (kind === "error") {
         this.#finish(this.#options.toError(this.#reader));
         this.#body.destroy();
         break;
       }
-      batch.push({ frame, kind });
+      // Comments and the like say nothing, and some SDKs fail on an event without data.
+      if (frame.data !== "") batch.push({ frame, kind });
       this.#committed ||= kind === "content" || kind === "end";
       if (kind === "end") {
         this.#finish();

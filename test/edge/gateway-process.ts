@@ -5,7 +5,8 @@ import { fileURLToPath } from "node:url";
 import { Pool } from "undici";
 import type { Answered } from "../support/error-body.ts";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const BIN = fileURLToPath(new URL("../../core/cli/bin.ts", import.meta.url));
+const CONFIG = fileURLToPath(new URL("process.config.ts", import.meta.url));
 
 export interface ProcessOptions {
   /** Environment of process.config.ts. */
@@ -34,9 +35,9 @@ export class GatewayProcess {
   }
 
   static async start({ env = {}, stdout, under = [] }: ProcessOptions = {}): Promise<GatewayProcess> {
-    const gateway = ["--conditions=headgate-source", "core/cli/bin.ts", "start", "--config", "test/edge/process.config.ts", "--port", "0"];
+    const gateway = ["--conditions=headgate-source", BIN, "start", "--config", CONFIG, "--port", "0"];
     const [program = "", ...args] = [...under, process.execPath, ...gateway];
-    const child = spawn(program, args, { cwd: ROOT, env: { ...process.env, ...env }, stdio: ["ignore", stdout ?? "ignore", "pipe"] });
+    const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ["ignore", stdout ?? "ignore", "pipe"] });
     let said = "";
     const port = await new Promise<number>((resolve, reject) => {
       const read = (text: Buffer) => {

@@ -175,6 +175,14 @@ describe("E10: another spelling of a path", () => {
     },
   );
 
+  it("no Host at all is refused", async () => {
+    const { responses, closed } = await sendRaw(edge.port, rawPost().replace("host: gateway\r\n", ""));
+    expect(responses.map(({ status }) => status)).toEqual([400]);
+    if (responses[0]) expect(expectError(responses[0], "openai").code).toBe("invalid_header");
+    expect(closed).toBe(true);
+    expect(executed()).toHaveLength(0);
+  });
+
   it.each(["gateway", "gateway:8787", "10.0.0.1:1", "[::1]:8787", "sub.example.com"])("a Host of %j is as good as any", async (host) => {
     const { responses } = await sendRaw(edge.port, rawPost().replace("host: gateway", `host: ${host}`), { responses: 1 });
     expect(responses[0]?.status).toBe(200);

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { isChat } from "headgate";
-import { answerIn, FakeRandom, forever, framesIn, gate, ScriptedUpstream, silence, sse, type UpstreamCall } from "headgate/testing";
+import { answerIn, FakeRandom, framesIn, gate, ScriptedUpstream, silence, sse, type UpstreamCall } from "headgate/testing";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { startGatewayProcess } from "../support/gateway-process.ts";
 import { type Rig, type RigOptions, startRig } from "../support/rig.ts";
@@ -118,7 +118,10 @@ describe("C2: a client that leaves before the first byte", () => {
         }),
       );
       const left = performance.now();
-      await vi.waitFor(() => expect(rig.upstream.calls.filter(({ outcome }) => outcome === "open")).toEqual([]), { timeout: 1_000, interval: 2 });
+      await vi.waitFor(() => expect(rig.upstream.calls.filter(({ outcome }) => outcome === "open")).toEqual([]), {
+        timeout: 1_000,
+        interval: 2,
+      });
       for (const call of rig.upstream.calls) await lasted(call, left);
       for (const { outcome } of rig.settled) expect(outcome).toMatchObject({ kind: "cancelled", status: 499, usage: null });
     },

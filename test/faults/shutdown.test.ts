@@ -81,9 +81,7 @@ describe("C7: SIGTERM under load", () => {
   it("a client that reads slowly still gets all of its answer, to the last byte", async () => {
     const text = Array.from({ length: 32 }, () => "x".repeat(512 * 1024));
     await start(answerIn("openai-chat", { text }));
-    const slow = await Promise.all(
-      [true, false].map((stream) => ask(gateway.url, "openai-chat", { model: "openai-chat/m", stream })),
-    );
+    const slow = await Promise.all([true, false].map((stream) => ask(gateway.url, "openai-chat", { model: "openai-chat/m", stream })));
     gateway.signal("SIGTERM");
     await until503();
     // Longer than the gateway gives connections to close once all calls have ended.
@@ -175,7 +173,12 @@ describe("C8: what cannot finish in time", () => {
     gateway.signal("SIGTERM");
     await new Promise((resolve) => setTimeout(resolve, 1_200));
     const seen = await see("openai-chat", response);
-    expect(seen).toMatchObject({ ended: false, errors: [expect.objectContaining({ code: "shutting_down" })], last: "error", broken: false });
+    expect(seen).toMatchObject({
+      ended: false,
+      errors: [expect.objectContaining({ code: "shutting_down" })],
+      last: "error",
+      broken: false,
+    });
     expect(await gateway.exited).toBe(0);
   });
 

@@ -5,7 +5,7 @@ import { GatewayError } from "../../core/errors.ts";
 import type { UpstreamBody } from "../../core/upstream/client.ts";
 import { UpstreamStream } from "../../core/upstream/stream.ts";
 import { allRecordings, hasRecordings, type Recording } from "../support/recordings.ts";
-import { expectNoSilentTruncation, type Rig, type RigOptions, startRig } from "../support/rig.ts";
+import { type Rig, type RigOptions, startRig } from "../support/rig.ts";
 import { failover, provider, UPSTREAMS } from "../support/scripted-provider.ts";
 import { askAndSee, CLIENTS } from "../support/sse-client.ts";
 
@@ -21,35 +21,46 @@ const start = async (options: RigOptions = {}) => {
 };
 
 describe("B11: an answer that breaks off after its content has begun", () => {
-  it.each(MATRIX)("$client from $upstream: cut after each of the first 20 chunks, it is told once, as an error", async ({ client, upstream }) => {
-    await start({ plugins: [failover()], models: { pair: [`${upstream}/m`, "openai-chat/m"] } });
-    const frames = framesIn(upstream, { text: TEXT });
-    const another = answerIn("openai-chat", { text: ["another", " answer"] });
-    for (let chunks = 0; chunks <= 20; chunks++) {
-      const before = rig.upstream.calls.length;
-      const first = cut(sse(frames), { steps: chunks });
-      rig.upstream.always((call) => (rig.upstream.calls.length === before + 1 ? first : another(call)));
-      const seen = await askAndSee(rig.url, client, { model: "pair" });
-      const given = TEXT.slice(0, frames.slice(0, chunks).filter((frame) => frame.includes('" w')).length).join("");
-      const attempts = rig.upstream.calls.length - before;
-      const outcome = await rig.outcome(chunks);
-      if (given === "") {
-        expect(seen).toMatchObject({ status: 200, text: "another answer", ended: true, errors: [] });
-        expect([attempts, outcome.kind]).toEqual([2, "complete"]);
-        continue;
+  it.each(MATRIX)(
+    "$client from $upstream: cut after each of the first 20 chunks, it is told once, as an error",
+    async ({ client, upstream }) => {
+      await start({ plugins: [failover()], models: { pair: [`${upstream}/m`, "openai-chat/m"] } });
+      const frames = framesIn(upstream, { text: TEXT });
+      const another = answerIn("openai-chat", { text: ["another", " answer"] });
+      for (let chunks = 0; chunks <= 20; chunks++) {
+        const before = rig.upstream.calls.length;
+        const first = cut(sse(frames), { steps: chunks });
+        rig.upstream.always((call) => (rig.upstream.calls.length === before + 1 ? first : another(call)));
+        const seen = await askAndSee(rig.url, client, { model: "pair" });
+        const given = TEXT.slice(0, frames.slice(0, chunks).filter((frame) => frame.includes('" w')).length).join("");
+        const attempts = rig.upstream.calls.length - before;
+        const outcome = await rig.outcome(chunks);
+        if (given === "") {
+          expect(seen).toMatchObject({ status: 200, text: "another answer", ended: true, errors: [] });
+          expect([attempts, outcome.kind]).toEqual([2, "complete"]);
+          continue;
+        }
+        // Neither replayed nor repeated, no terminator, no made-up reason; the error comes last.
+        expect(seen).toMatchObject({ status: 200, text: given, ended: false, finish: null, last: "error", broken: false });
+        expect(seen.errors).toEqual([
+          expect.objectContaining({ type: "api_error", message: expect.stringMatching(/before it was complete/) }),
+        ]);
+        expect(seen.raw).not.toMatch(/\[DONE\]|message_stop|message_delta|finish_reason":"/);
+        expect(attempts).toBe(1);
+        // Billed for what was given, at four bytes a token; counted as a failure of the provider's.
+        const outputTokens = Math.ceil(Buffer.byteLength(given) / 4);
+        expect(outcome).toMatchObject({
+          kind: "cut",
+          status: 200,
+          estimated: true,
+          usage: { outputTokens },
+          error: { code: "upstream_cut" },
+        });
+        expect(outcome.usage?.inputTokens).toBeGreaterThan(0);
+        expect(rig.settled[chunks]?.exchange.attempts.map(({ error }) => error?.code)).toEqual(["upstream_cut"]);
       }
-      // Neither replayed nor repeated, no terminator, no made-up reason; the error comes last.
-      expect(seen).toMatchObject({ status: 200, text: given, ended: false, finish: null, last: "error", broken: false });
-      expect(seen.errors).toEqual([expect.objectContaining({ type: "api_error", message: expect.stringMatching(/before it was complete/) })]);
-      expect(seen.raw).not.toMatch(/\[DONE\]|message_stop|message_delta|finish_reason":"/);
-      expect(attempts).toBe(1);
-      // Billed for what was given, at four bytes a token; counted as a failure of the provider's.
-      const outputTokens = Math.ceil(Buffer.byteLength(given) / 4);
-      expect(outcome).toMatchObject({ kind: "cut", status: 200, estimated: true, usage: { outputTokens }, error: { code: "upstream_cut" } });
-      expect(outcome.usage?.inputTokens).toBeGreaterThan(0);
-      expect(rig.settled[chunks]?.exchange.attempts.map(({ error }) => error?.code)).toEqual(["upstream_cut"]);
-    }
-  });
+    },
+  );
 });
 
 /** The ways in which event streams differ while meaning the same. */
@@ -57,7 +68,10 @@ const STYLES: [style: string, restyle: (frames: string[]) => string][] = [
   ["comments and pings", (frames) => `: hello\n\n${frames.map((frame) => `: ping\n${frame}: ping\n\n`).join("")}`],
   ["CRLF", (frames) => frames.join("").replaceAll(/\r?\n/g, "\r\n")],
   ["CR alone", (frames) => frames.join("").replaceAll(/\r?\n/g, "\r")],
-  ["all line ends in turn", (frames) => frames.map((frame, index) => frame.replaceAll(/\r?\n/g, ["\n", "\r\n", "\r"][index % 3] as string)).join("")],
+  [
+    "all line ends in turn",
+    (frames) => frames.map((frame, index) => frame.replaceAll(/\r?\n/g, ["\n", "\r\n", "\r"][index % 3] as string)).join(""),
+  ],
   ["a byte order mark", (frames) => `\ufeff${frames.join("")}`],
   ["no space after the colon", (frames) => frames.join("").replaceAll(/^(data|event): /gm, "$1:")],
   ["data over several lines", (frames) => frames.map(overLines).join("")],

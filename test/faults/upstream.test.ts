@@ -1,15 +1,32 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
-import { type AnswerDialect, answerIn, cut, framesIn, gate, json, redirect, type Script, silence, silenceAfterHead, sse } from "headgate/testing";
+import {
+  type AnswerDialect,
+  answerIn,
+  cut,
+  framesIn,
+  gate,
+  gzipBomb,
+  hugeLine,
+  json,
+  redirect,
+  type Script,
+  ScriptedUpstream,
+  silence,
+  silenceAfterHead,
+  sse,
+} from "headgate/testing";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { connectionsTo, countsConnections } from "../support/connections.ts";
+import { startGatewayProcess } from "../support/gateway-process.ts";
 import { expectNoSilentTruncation, type Rig, type RigOptions, startRig } from "../support/rig.ts";
 import { failover, provider, UPSTREAMS } from "../support/scripted-provider.ts";
 import { ask, askAndSee, CLIENTS, see } from "../support/sse-client.ts";
 
 const TEXT = Array.from({ length: 25 }, (_, index) => ` word${index}`);
 const WHOLE = TEXT.join("");
+const MB = 1024 * 1024;
 const MATRIX = CLIENTS.flatMap((client) => UPSTREAMS.map((upstream) => ({ client, upstream })));
 
 let rig: Rig;
@@ -38,7 +55,10 @@ const STILLBORN: [what: string, dialect: AnswerDialect, script: Script, status: 
   [
     "a role, then an error",
     "openai-chat",
-    sse([...framesIn("openai-chat", { id: "stillborn", text: WHOLE }).slice(0, 1), 'event: error\ndata: {"error":{"message":"stillborn"}}\n\n']),
+    sse([
+      ...framesIn("openai-chat", { id: "stillborn", text: WHOLE }).slice(0, 1),
+      'event: error\ndata: {"error":{"message":"stillborn"}}\n\n',
+    ]),
     502,
   ],
   ["a role, then the end", "openai-chat", sse(framesIn("openai-chat", { id: "stillborn", text: WHOLE }).slice(0, 1)), 502],
@@ -49,7 +69,9 @@ const STILLBORN: [what: string, dialect: AnswerDialect, script: Script, status: 
 ];
 
 describe("B10: an answer that fails before its first content", () => {
-  const cases = CLIENTS.flatMap((client) => STILLBORN.map(([what, dialect, script, status]) => ({ client, what, dialect, script, status })));
+  const cases = CLIENTS.flatMap((client) =>
+    STILLBORN.map(([what, dialect, script, status]) => ({ client, what, dialect, script, status })),
+  );
 
   it.each(cases)("$client: after $what another target answers, and nothing of the first shows", async ({ client, dialect, script }) => {
     await start({ plugins: [failover()], models: { pair: [`${dialect}/m`, "anthropic-messages/m"] } });
@@ -58,7 +80,11 @@ describe("B10: an answer that fails before its first content", () => {
     expect(seen).toMatchObject({ status: 200, text: WHOLE, ended: true, errors: [], last: "end" });
     expect(seen.raw).not.toContain("stillborn");
     expect(seen.headers).toMatchObject({ "x-headgate-attempts": "2", "x-headgate-provider": "anthropic-messages" });
-    expect(await rig.outcome(0)).toMatchObject({ kind: "complete", estimated: false, usage: { inputTokens: 10, outputTokens: TEXT.length } });
+    expect(await rig.outcome(0)).toMatchObject({
+      kind: "complete",
+      estimated: false,
+      usage: { inputTokens: 10, outputTokens: TEXT.length },
+    });
   });
 
   it.each(cases)("$client: after $what everywhere the client gets a status, not a stream", async ({ client, dialect, script, status }) => {
@@ -80,7 +106,13 @@ describe("B12: an answer that ends without its terminator", () => {
     ["the end of a close-delimited body", (frames) => ({ ...sse(frames), framing: "close" })],
     [
       "less than its content-length",
-      (frames) => ({ ...sse([]), ...cut({ headers: sse([]).headers ?? {}, body: `${frames.join("")}${" ".repeat(99)}` }, { bytes: Buffer.byteLength(frames.join("")) }) }),
+      (frames) => ({
+        ...sse([]),
+        ...cut(
+          { headers: sse([]).headers ?? {}, body: `${frames.join("")}${" ".repeat(99)}` },
+          { bytes: Buffer.byteLength(frames.join("")) },
+        ),
+      }),
     ],
   ];
 
@@ -169,10 +201,14 @@ describe("B13: a provider that falls silent", () => {
 
   it("a byte a second after content is silence too: the deadline is for the next event, not the next byte", async () => {
     await start({ upstream: { idleMs: 5_000 } });
-    rig.upstream.next(sse((async function* () {
-      yield* framesIn("openai-chat", { text: TEXT }).slice(0, 4);
-      yield* trickle();
-    })()));
+    rig.upstream.next(
+      sse(
+        (async function* () {
+          yield* framesIn("openai-chat", { text: TEXT }).slice(0, 4);
+          yield* trickle();
+        })(),
+      ),
+    );
     const response = await ask(rig.url, "openai-chat", { model: "openai-chat/m" });
     const reading = see("openai-chat", response);
     for (let second = 0; second < 7; second++) await rig.clock.advance(1_000);
@@ -317,18 +353,92 @@ describe("B17: a hostile provider", () => {
 
   it("an end that goes on is an end", async () => {
     await start();
-    rig.upstream.next(sse((function* () {
-      yield* framesIn("openai-chat", { text: TEXT });
-      yield* endless(first);
-    })()));
+    rig.upstream.next(
+      sse(
+        (function* () {
+          yield* framesIn("openai-chat", { text: TEXT });
+          yield* endless(first);
+        })(),
+      ),
+    );
     expect(await askAndSee(rig.url, "openai-chat", { model: "openai-chat/m" })).toMatchObject({ ended: true, text: WHOLE, errors: [] });
     expect(await (await rig.upstream.call(0)).closed).toBe("gone");
   });
 });
 
+describe("B17: a hostile provider and the memory of the gateway", () => {
+  const GB = 1024 * MB;
+  const block = Buffer.alloc(64 * 1024, "x");
+  const blocks = function* (bytes: number) {
+    for (let sent = 0; sent < bytes; sent += block.length) yield block;
+  };
+  const [, content] = framesIn("openai-chat", { text: TEXT }) as [string, string];
+  const bomb = gzipBomb(256 * MB);
+  const asJson = { "content-type": "application/json" };
+
+  it.each<[what: string, stream: boolean, responder: () => Script | Promise<Script>]>([
+    ["a line of 50 MB", true, () => hugeLine(50 * MB)],
+    [
+      "a line of 50 MB after content",
+      true,
+      () =>
+        sse(
+          (function* () {
+            yield content;
+            yield* blocks(50 * MB);
+          })(),
+        ),
+    ],
+    ["a body of 1 GB", false, () => ({ headers: asJson, body: blocks(GB) })],
+    ["a body of 1 GB by its content-length", false, () => ({ headers: { ...asJson, "content-length": String(GB) }, body: blocks(GB) })],
+    ["an error of 1 GB", false, () => ({ status: 500, headers: asJson, body: blocks(GB) })],
+    ["an error of 1 GB", true, () => ({ status: 400, headers: asJson, body: blocks(GB) })],
+    ["a gzip bomb", false, () => bomb],
+    ["a gzip bomb", true, async () => ({ ...(await bomb), headers: { ...sse([]).headers, "content-encoding": "gzip" } })],
+    [
+      "a thousand content-encodings",
+      false,
+      async () => ({
+        ...(await bomb),
+        headers: { ...asJson, "content-encoding": Array.from({ length: 1_000 }, () => "gzip").join(", ") },
+      }),
+    ],
+    ["comments without end", true, () => sse(blocksOf(": wait\n\n"))],
+    ["events without data, without end", true, () => sse(blocksOf("data:\n\n"))],
+    ["64 KB of headers", false, () => ({ headers: { "x-big": "x".repeat(64 * 1024) }, body: "{}" })],
+  ])("%s (stream: %s): 32 MB at most, and the connection is given up", async (_, stream, responder) => {
+    const upstream = await ScriptedUpstream.start();
+    onTestFinished(() => upstream.close());
+    upstream.always(answerIn("openai-chat", { text: TEXT }));
+    const gateway = await startGatewayProcess({ UPSTREAM_URL: upstream.url, BODY_BYTES: 8 * MB });
+    const call = () => askAndSee(gateway.url, "openai-chat", { model: "openai-chat/m", stream });
+    for (let round = 0; round < 20; round++) expect(await call()).toMatchObject({ status: 200, text: WHOLE });
+    gateway.peak();
+    const before = gateway.resident();
+    upstream.always(responder);
+    for (let round = 0; round < 10; round++) {
+      const seen = await call();
+      // Memory outside the heap is collected from 64 MB on; from then on it may not grow.
+      expect(gateway.peak() - before).toBeLessThan((round === 0 ? 32 : 64 + 32) * MB);
+      if (seen.status === 200) expectNoSilentTruncation(seen, WHOLE);
+      else expect(seen).toMatchObject({ status: expect.toSatisfy((status) => [400, 502].includes(status)), errors: [expect.anything()] });
+      expect(await upstream.calls.at(-1)?.closed).not.toBe("open");
+    }
+    await gateway.expectAlive();
+    upstream.always(answerIn("openai-chat", { text: TEXT }));
+    expect(await call()).toMatchObject({ status: 200, text: WHOLE });
+  });
+
+  function* blocksOf(event: string) {
+    const piece = event.repeat(Math.ceil((64 * 1024) / event.length));
+    for (;;) yield piece;
+  }
+});
+
 /** A listener that accepts nothing: its process is stopped, and `room` more connections than its queue takes are made. */
 async function blackHole(room = 8): Promise<{ readonly port: number; close(): void }> {
-  const listen = "const s = require('net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => console.log(s.address().port))";
+  const listen =
+    "const s = require('net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => console.log(s.address().port))";
   const child = spawn(process.execPath, ["-e", listen], { stdio: ["ignore", "pipe", "inherit"] });
   const [line] = (await once(child.stdout, "data")) as [Buffer];
   child.kill("SIGSTOP");

@@ -48,7 +48,7 @@ export async function startGatewayProcess(settings: GatewaySettings): Promise<Ga
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       said += text;
       const address = /Anthropic SDKs +(http:\S+)/.exec(said)?.[1];
-      if (address && said.includes("ready in")) resolve(address);
+      if (address && said.includes("ready in")) resolve(address.replace("0.0.0.0", "127.0.0.1"));
     });
     child.once("exit", () => reject(new Error(`the gateway did not start:\n${said}`)));
   });

@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
 
-export interface RawResponse {
+interface RawResponse {
   readonly status: number;
   /** Lower-case names; the last of a repeated one. */
   readonly headers: Readonly<Record<string, string>>;

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { provider, UPSTREAMS } from "./scripted-provider.ts";
 import type { Seen } from "./sse-client.ts";
 
-export interface Settled {
+interface Settled {
   readonly exchange: Exchange;
   readonly outcome: Outcome;
 }
@@ -87,7 +87,7 @@ export function expectNoSilentTruncation(seen: Seen, whole: string): void {
   expect(whole.startsWith(seen.text), "the text is a beginning of the whole").toBe(true);
 }
 
-export function after<T>(ms: number, value: T): Promise<T> {
+function after<T>(ms: number, value: T): Promise<T> {
   return new Promise((resolve) => setTimeout(resolve, ms, value).unref());
 }
 
