@@ -1,4 +1,5 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=32
+// More room for the young: what a call allocates dies with it, and is not worth promoting.
 import { enableCompileCache } from "node:module";
 import { CACHE_FOLDER } from "../config/cache.ts";
 

@@ -39,23 +39,25 @@ export class ClientWriter {
   }
 
   /** Ends the response; it has been handed over whole when this returns nothing, or resolves. */
-  end(): Promise<void> | undefined {
-    this.#response.end();
+  end(piece?: Buffer): Promise<void> | undefined {
+    this.#response.end(piece);
     return this.#response.writableFinished ? undefined : this.#taken("finish");
   }
 
   /** The whole body, in pieces where it is long, so that a client that reads slowly is told from one that does not read. */
   async whole(body: Buffer): Promise<void> {
     if (body.length <= PIECE) return void this.#response.end(body);
-    for (let at = 0; at < body.length; at += PIECE) await this.write(body.subarray(at, at + PIECE));
-    await this.end();
+    let at = 0;
+    for (; at + PIECE < body.length; at += PIECE) await this.write(body.subarray(at, at + PIECE));
+    await this.end(body.subarray(at));
   }
 
-  /** Ends a stream that broke off. A client that was not reading gets a moment to. */
+  /** Ends a stream that broke off with an event that says so. A client that was not reading gets a moment to. */
   async breakOff(event: string): Promise<void> {
     const response = this.#response;
     if (response.destroyed) return;
-    response.end(event);
+    // All that was left was to hand over an end that has been written.
+    if (!response.writableEnded) response.end(event);
     if (response.writableFinished) return;
     const patience = this.#options.clock.timer(LAST_WORD_MS, () => response.destroy());
     await new Promise<void>((resolve) => response.once("close", resolve));

@@ -141,8 +141,11 @@ function fail(exchange: LiveExchange, error: GatewayError, dialect: ClientSide, 
     response.destroy();
     return close(exchange, "cancelled", 499, error);
   }
+  if (begun) {
+    if (!response.writableFinished) response.destroy();
+    return close(exchange, "cut", 200, error);
+  }
   sendError(response, error, dialect.client, exchange.id, Object.fromEntries(exchange.headers));
-  if (begun) return close(exchange, "cut", 200, error);
   return close(exchange, exchange.attempts.length === 0 && error.status < 500 ? "refused" : "failed", error.status, error);
 }
 

@@ -19,6 +19,8 @@ const none = () => ({});
 
 function headgate(config: string): Candidate["args"] {
   return (port) => [
+    // As `npm start` and the published command have it.
+    "--max-semi-space-size=32",
     "--conditions=headgate-source",
     `${root}core/cli/bin.ts`,
     ...["start", "--config", `${root}test/bench/proxies/${config}`, "--port", String(port)],

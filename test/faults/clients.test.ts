@@ -215,6 +215,16 @@ describe("C4: a client that never reads", () => {
     expect((await see("openai-chat", response)).broken).toBe(true);
   });
 
+  it("is dropped at the call's own deadline too, with an answer in one piece", async () => {
+    await start({ server: { limits: { callMs: 5_000 } } });
+    rig.upstream.next(answerIn("openai-chat", { text: ["x".repeat(24 * MB)] }));
+    const response = await ask(rig.url, "openai-chat", { model: "openai-chat/m", stream: false });
+    await (await rig.upstream.call(0)).closed;
+    await rig.clock.advance(5_500);
+    expect(await rig.outcome(0)).toMatchObject({ kind: "cut", error: { code: "deadline_exceeded" } });
+    expect((await see("openai-chat", response)).broken).toBe(true);
+  });
+
   it("C5: that leaves while it is waited for is noticed at once", async () => {
     await start();
     rig.upstream.always(() => sse(flood(64)));

@@ -2,10 +2,13 @@ import { definePlugin, type PluginHooks } from "headgate";
 import { z } from "zod";
 
 const EVERY_MS = 10;
+/** Fewer ticks have no 99th percentile to speak of: it would be the worst of them. */
+const ENOUGH = 200;
 
 /** How long the event loop was held up, in ms. */
 export interface LoopDelay {
-  readonly p99: number;
+  /** Null after less than two seconds. */
+  readonly p99: number | null;
   readonly worst: number;
 }
 
@@ -37,7 +40,7 @@ class LoopProbe implements PluginHooks {
 
   #read(): LoopDelay {
     const sorted = this.#delays.splice(0).toSorted((one, other) => one - other);
-    return { p99: sorted[Math.floor(sorted.length * 0.99)] ?? 0, worst: sorted.at(-1) ?? 0 };
+    return { p99: sorted.length < ENOUGH ? null : (sorted[Math.floor(sorted.length * 0.99)] ?? 0), worst: sorted.at(-1) ?? 0 };
   }
 }
 

@@ -87,6 +87,15 @@ export function expectNoSilentTruncation(seen: Seen, whole: string): void {
   expect(whole.startsWith(seen.text), "the text is a beginning of the whole").toBe(true);
 }
 
+/** Lets time pass, as long as it takes for an answer. */
+export async function untilTimedOut(seeing: Promise<Seen>, clock: FakeClock): Promise<void> {
+  let over = false;
+  void seeing.finally(() => {
+    over = true;
+  });
+  while (!over) await clock.advance(250);
+}
+
 function after<T>(ms: number, value: T): Promise<T> {
   return new Promise((resolve) => setTimeout(resolve, ms, value).unref());
 }
