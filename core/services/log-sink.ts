@@ -19,7 +19,7 @@ export class LineSink {
   /** Bytes gathered or being written. */
   #bytes = 0;
   #writing = false;
-  #scheduled = false;
+  #gathering: NodeJS.Timeout | undefined;
   #idle: (() => void)[] = [];
 
   constructor(writeChunk: ChunkWriter, limit: number, onDrop: (lines: number) => void) {
@@ -48,6 +48,7 @@ export class LineSink {
         clearTimeout(timer);
         resolve();
       });
+      if (!this.#writing) this.#next();
     });
   }
 
@@ -58,15 +59,13 @@ export class LineSink {
 
   /** Lines are gathered for a moment and written together: a write costs more than all else about a line. */
   #schedule(): void {
-    if (this.#writing || this.#scheduled) return;
-    this.#scheduled = true;
-    setTimeout(() => {
-      this.#scheduled = false;
-      this.#next();
-    }, GATHER_MS).unref();
+    if (this.#writing || this.#gathering) return;
+    this.#gathering = setTimeout(() => this.#next(), GATHER_MS).unref();
   }
 
   #next(): void {
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
     const lines = this.#take();
     if (lines.length === 0) {
       this.#rest();
@@ -78,8 +77,8 @@ export class LineSink {
       this.#writing = false;
       this.#bytes -= chunk.length;
       if (error) this.#onDrop(lines.length);
-      if (this.#lines.length > 0) this.#schedule();
-      else this.#rest();
+      if (this.#idle.length > 0) this.#next();
+      else if (this.#lines.length > 0) this.#schedule();
     });
   }
 

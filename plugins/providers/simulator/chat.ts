@@ -65,7 +65,8 @@ function choiceFor(request: ChatRequest, model: SimulatedModel, dice: Dice): Cho
   const calls: Call[] = [];
   for (const { function: tool } of forced) {
     const example = JSON.stringify(exampleOf(tool.parameters ?? { type: "object" }, dice));
-    if (!example.startsWith("{")) throw new Refusal(400, "The parameters of a tool have to be the schema of an object.", { param: "tools" });
+    if (!example.startsWith("{"))
+      throw new Refusal(400, "The parameters of a tool have to be the schema of an object.", { param: "tools" });
     const [name, ...rest] = take([tool.name, ...pieces(example)]);
     if (name !== undefined) calls.push({ id: `call_${dice.roll(2 ** 32).toString(36)}_${calls.length}`, name, arguments: rest });
   }
