@@ -18,6 +18,8 @@ import { serve } from "./serve.ts";
 /** How long the rest of a refused body is read, and thrown away, before the connection is closed. */
 const LINGER_MS = 1_000;
 
+type Handle = (request: IncomingMessage, response: ServerResponse, id: string) => Promise<void>;
+
 /**
  * The HTTP side of one data plane: guards, then routes; any throw ends at the error edge, in the client's own dialect.
  * Calls of the data plane are answered without Koa, whose context costs as much CPU as all that is done for one; browsers
@@ -30,11 +32,11 @@ export function createApp(plane: DataPlane, server: ServerState, apiRoutes: read
   // What it would print is a client's lost connection, which `serve` knows of.
   app.silent = true;
   const router = new Router({ strict: true, sensitive: true });
-  const direct = new Map<string, (request: IncomingMessage, response: ServerResponse, id: string) => Promise<void>>();
+  const direct = new Map<string, Handle>();
 
   app.use((context, next) => {
     context.respond = false;
-    return edge.guard(context.req, context.res, async (id) => {
+    return edge.guard(context.req, context.res, async (_request, _response, id) => {
       context.state.id = id;
       context.respond = true;
       await next();
@@ -48,8 +50,7 @@ export function createApp(plane: DataPlane, server: ServerState, apiRoutes: read
 
   for (const dialect of CLIENT_DIALECTS) {
     for (const route of dialect.client.routes) {
-      const handle = (request: IncomingMessage, response: ServerResponse, id: string) =>
-        serve(plane, route, dialect, request, response, id);
+      const handle: Handle = (request, response, id) => serve(plane, route, dialect, request, response, id);
       direct.set(`${route.method} ${route.path}`, handle);
       router.register(route.path, [route.method], (context: Context) => {
         context.respond = false;
@@ -66,7 +67,7 @@ export function createApp(plane: DataPlane, server: ServerState, apiRoutes: read
   const koa = app.callback();
   return (request, response) => {
     const handle = request.headers.origin === undefined ? direct.get(`${request.method} ${request.url}`) : undefined;
-    if (handle) void edge.guard(request, response, (id) => handle(request, response, id));
+    if (handle) void edge.guard(request, response, handle);
     else void koa(request, response);
   };
 }
@@ -82,6 +83,8 @@ class Edge {
   readonly #server: ServerState;
   readonly #allowedHosts: ReadonlySet<string>;
   readonly #turnedAway = new WeakSet<Socket>();
+  /** The last `Host` that was found good; nearly every request names the same. */
+  #knownHost: string | undefined;
 
   constructor(plane: DataPlane, server: ServerState) {
     this.#plane = plane;
@@ -90,19 +93,22 @@ class Edge {
   }
 
   /** Checks a request, gives it an id and has it handled; writes the error of whatever throws. */
-  async guard(request: IncomingMessage, response: ServerResponse, handle: (id: string) => Promise<void>): Promise<void> {
+  async guard(request: IncomingMessage, response: ServerResponse, handle: Handle): Promise<void> {
     // What is pipelined behind a request that was turned away in the middle is not to be trusted, nor answered.
     if (this.#turnedAway.has(request.socket)) return;
     const id = this.#plane.ids.next("req");
     try {
       const path = normalPath(request.url ?? "");
       checkHeaders(request);
-      checkHost(request.headers.host, this.#allowedHosts);
+      if (request.headers.host !== this.#knownHost) {
+        checkHost(request.headers.host, this.#allowedHosts);
+        this.#knownHost = request.headers.host;
+      }
       if (this.#server.draining) {
         response.setHeader("connection", "close");
         if (!path.startsWith("/health") && path !== "/v1/health") throw new GatewayError("shutting_down");
       }
-      await handle(id);
+      await handle(request, response, id);
     } catch (thrown) {
       const error = asGatewayError(thrown);
       this.#plane.calls.rejected(error, id);

@@ -46,7 +46,8 @@ export class ClientWriter {
 
   /** The whole body, in pieces where it is long, so that a client that reads slowly is told from one that does not read. */
   async whole(body: Buffer): Promise<void> {
-    if (body.length <= PIECE) return void this.#response.end(body);
+    // As text, because Node then writes head and body in one piece; latin1 leaves every byte what it is.
+    if (body.length <= PIECE) return void this.#response.end(body.toString("latin1"), "latin1");
     let at = 0;
     for (; at + PIECE < body.length; at += PIECE) await this.write(body.subarray(at, at + PIECE));
     await this.end(body.subarray(at));
