@@ -13,6 +13,7 @@ import { PluginSet, setUp } from "./plugin-set.ts";
 import type { Provider } from "./provider.ts";
 import { Clock } from "./services/clock.ts";
 import { Events } from "./services/events.ts";
+import { HttpClient } from "./services/http.ts";
 import { Ids } from "./services/ids.ts";
 import { createKeyValue, KeyValue } from "./services/key-value.ts";
 import { Logger } from "./services/logger.ts";
@@ -51,6 +52,7 @@ export class Generation implements DataPlane {
     this.#client = new UpstreamClient({ connectMs: settings.upstream.connectMs });
 
     const base = root.child();
+    base.bind(bind(HttpClient, this.#client));
     this.#keyValue = createKeyValue({ url: settings.redis?.reveal(), clock: base.get(Clock), logger: base.get(Logger) });
     base.bind(bind(KeyValue, this.#keyValue));
     const providers = new Map(config.providers.map((entry) => [entry.name, setUp("provider", entry, base)]));
@@ -74,7 +76,7 @@ export class Generation implements DataPlane {
     const call = createCall({
       providers,
       dialects: DIALECTS,
-      client: this.#client,
+      client: scope.get(HttpClient),
       clock: this.clock,
       ids: this.ids,
       tokens: this.#tokens,

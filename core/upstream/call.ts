@@ -5,17 +5,18 @@ import type { Attempt, JsonReply, Target } from "../exchange.ts";
 import type { LiveExchange } from "../live-exchange.ts";
 import type { Provider } from "../provider.ts";
 import type { Clock } from "../services/clock.ts";
+import type { HttpClient } from "../services/http.ts";
 import type { Ids } from "../services/ids.ts";
 import type { Tokens } from "../services/tokens.ts";
 import { parseObject, readAll } from "./body.ts";
-import type { PendingResponse, UpstreamBody, UpstreamClient, UpstreamRequest, UpstreamResponse } from "./client.ts";
+import type { PendingResponse, UpstreamBody, UpstreamRequest, UpstreamResponse } from "./client.ts";
 import { relayError } from "./relay-error.ts";
 import { UpstreamStream } from "./stream.ts";
 
 export interface CallServices {
   readonly providers: ReadonlyMap<string, Provider>;
   readonly dialects: ReadonlyMap<string, Dialect>;
-  readonly client: UpstreamClient;
+  readonly client: HttpClient;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly tokens: Tokens;
