@@ -83,8 +83,8 @@ class Edge {
   readonly #server: ServerState;
   readonly #allowedHosts: ReadonlySet<string>;
   readonly #turnedAway = new WeakSet<Socket>();
-  /** The last `Host` that was found good; nearly every request names the same. */
-  #knownHost: string | undefined;
+  /** The last `Host` that was found good; nearly every request names the same. Null, which no request can name, before that. */
+  #knownHost: string | null | undefined = null;
 
   constructor(plane: DataPlane, server: ServerState) {
     this.#plane = plane;

@@ -183,6 +183,16 @@ describe("E10: another spelling of a path", () => {
     expect(executed()).toHaveLength(0);
   });
 
+  it("no Host at all is refused in the very first request too", async () => {
+    const fresh = await startEdge();
+    try {
+      const { responses } = await sendRaw(fresh.port, rawPost().replace("host: gateway\r\n", ""));
+      expect(responses.map(({ status }) => status)).toEqual([400]);
+    } finally {
+      await fresh.stop();
+    }
+  });
+
   it.each(["gateway", "gateway:8787", "10.0.0.1:1", "[::1]:8787", "sub.example.com"])("a Host of %j is as good as any", async (host) => {
     const { responses } = await sendRaw(edge.port, rawPost().replace("host: gateway", `host: ${host}`), { responses: 1 });
     expect(responses[0]?.status).toBe(200);
