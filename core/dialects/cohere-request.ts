@@ -2,6 +2,7 @@ import type { AssistantMessage, ChatRequest, ContentPart, EmbeddingsRequest, Jso
 import { unsupported } from "./checks.ts";
 import type { CanonicalRequest, Operation, WrittenRequest } from "./dialect.ts";
 import {
+  BOOK_KEEPING,
   embeddingInputs,
   type FieldRules,
   functionCalls,
@@ -42,17 +43,7 @@ const CHAT_FIELDS: FieldRules = {
     "reasoning_effort",
     "thinking",
   ]),
-  /** Book-keeping, caching and speed. */
-  dropped: new Set([
-    "metadata",
-    "prediction",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "safety_identifier",
-    "service_tier",
-    "store",
-    "user",
-  ]),
+  dropped: BOOK_KEEPING,
 };
 
 const EMBEDDINGS_FIELDS: FieldRules = {

@@ -3,6 +3,7 @@ import { unsupported } from "./checks.ts";
 import type { CanonicalRequest, Operation, WrittenRequest } from "./dialect.ts";
 import { isGemini3, TARGET, writeContents } from "./gemini-content.ts";
 import {
+  BOOK_KEEPING,
   embeddingInputs,
   type FieldRules,
   functionTools,
@@ -40,17 +41,7 @@ const CHAT_FIELDS: FieldRules = {
     "reasoning_effort",
     "thinking",
   ]),
-  /** Book-keeping, caching and speed. */
-  dropped: new Set([
-    "metadata",
-    "prediction",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "safety_identifier",
-    "service_tier",
-    "store",
-    "user",
-  ]),
+  dropped: BOOK_KEEPING,
 };
 
 const EMBEDDINGS_FIELDS: FieldRules = {

@@ -15,6 +15,18 @@ import { tokenCount } from "./usage.ts";
 
 /** What turning a canonical request into another format needs, whatever the format. */
 
+/** Hints that change no answer: book-keeping, caching and speed. For formats that have none of them. */
+export const BOOK_KEEPING: ReadonlySet<string> = new Set([
+  "metadata",
+  "prediction",
+  "prompt_cache_key",
+  "prompt_cache_retention",
+  "safety_identifier",
+  "service_tier",
+  "store",
+  "user",
+]);
+
 /** Which top-level fields of a request a target has words for, and which it can do without; any other is refused. */
 export interface FieldRules {
   /** The target's name, for the error. */
