@@ -46,6 +46,13 @@ export const ERRORS = {
     retry: false,
     message: "This key may not do that.",
   },
+  account_suspended: {
+    status: 403,
+    openai: "permission_error",
+    anthropic: "permission_error",
+    retry: false,
+    message: "This account is not active.",
+  },
   not_found: {
     status: 404,
     openai: "invalid_request_error",
@@ -77,6 +84,16 @@ export const ERRORS = {
   },
   unsupported_media_type: { ...invalid, status: 415, message: "This path takes application/json." },
   rate_limited: { status: 429, openai: "rate_limit_error", anthropic: "rate_limit_error", retry: true, message: "Too many requests." },
+  insufficient_quota: {
+    status: 429,
+    openai: "insufficient_quota",
+    anthropic: "rate_limit_error",
+    retry: false,
+    message: "The quota does not cover this request.",
+  },
+  conflict: { ...invalid, status: 409, message: "This contradicts something that is there already." },
+  idempotency_conflict: { ...broken, status: 409, message: "A request with this idempotency key is still being handled." },
+  idempotency_mismatch: { ...invalid, status: 422, message: "This idempotency key was used for a different request." },
   client_closed: { ...broken, status: 499, message: "The client closed the connection." },
   internal_error: { ...broken, status: 500, message: "The gateway failed to handle this request." },
   plugin_failed: { ...broken, status: 500, message: "A plugin of this gateway failed." },
@@ -97,6 +114,7 @@ export const ERRORS = {
   upstream_cut: { ...broken, status: 502, message: "The provider's answer ended before it was complete." },
   upstream_timeout: { ...broken, status: 504, message: "The provider did not answer in time." },
   deadline_exceeded: { ...broken, status: 504, message: "The request did not finish in time." },
+  dependency_unavailable: { ...busy, status: 503, message: "Something that this gateway depends on is not available." },
   overloaded: { ...busy, status: 503, message: "This gateway is at capacity." },
   shutting_down: { ...busy, status: 503, message: "This gateway is shutting down." },
 } as const satisfies Record<string, ErrorRow>;

@@ -2,6 +2,26 @@ import type { ChatChunk, ChatRequest, JsonObject, Usage } from "./dialects/canon
 import type { CanonicalReply, CanonicalRequest, Operation } from "./dialects/dialect.ts";
 import type { GatewayError } from "./errors.ts";
 
+/** What a caller may do with the control plane; each may also do what those before it may. */
+export const ROLES = ["user", "viewer", "manager", "admin"] as const;
+export type Role = (typeof ROLES)[number];
+
+/** Who is asking: set by the plugin that authenticates, read by all that count, limit and record. */
+export interface Caller {
+  /** Id of the user on whose behalf the call is made; null for a key that belongs to nobody. */
+  readonly user: string | null;
+  /** Id of the key (never the key itself); null for other credentials. */
+  readonly key: string | null;
+  readonly team: string | null;
+  /** Name of a plan that the config defines, such as `pro`. */
+  readonly plan: string;
+  /** `standard`, `vip`, `enterprise`, or a team's own. */
+  readonly segment: string;
+  readonly role: Role;
+  /** For people to read: an e-mail address, or the key's name. */
+  readonly name: string;
+}
+
 /** One place a call may be sent to. */
 export interface Target {
   readonly provider: string;
@@ -79,6 +99,8 @@ export interface Exchange {
     /** Lower-case names, as the client sent them; never forwarded. */
     readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   };
+  /** Who is asking; undefined where no plugin authenticates, and before it has. */
+  caller: Caller | undefined;
   /** Monotonic ms. */
   readonly startedAt: number;
   /** The client's own body, parsed, never changed. */

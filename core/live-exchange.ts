@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import type { JsonObject } from "./dialects/canonical.ts";
 import type { CanonicalRequest, Operation } from "./dialects/dialect.ts";
 import type { GatewayError } from "./errors.ts";
-import type { Attempt, Exchange, Note, Outcome, Reply, Target, Timing } from "./exchange.ts";
+import type { Attempt, Caller, Exchange, Note, Outcome, Reply, Target, Timing } from "./exchange.ts";
 
 export interface ExchangeInit {
   readonly id: string;
@@ -41,6 +41,7 @@ export class LiveExchange implements Exchange {
   readonly headers = new Map<string, string>();
   readonly notes: Note[] = [];
   readonly timings: Timing[] = [];
+  caller: Caller | undefined;
   request: CanonicalRequest;
   targets: readonly Target[] = [];
   /** Why `targets` is empty, when the model is not known. */

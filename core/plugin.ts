@@ -2,6 +2,8 @@ import type { z } from "zod";
 import type { Binding, Injected, Token } from "./di.ts";
 import type { Exchange } from "./exchange.ts";
 import type { ApiRoute } from "./http/api.ts";
+import type { Migrations } from "./services/database.ts";
+import type { PersonalData } from "./services/personal-data.ts";
 
 /**
  * Everything a plugin can do. All members are optional.
@@ -24,6 +26,13 @@ export interface PluginHooks {
   stop?(): Promise<void> | void;
   /** Its part of the HTTP API. */
   routes?: readonly ApiRoute[];
+  /**
+   * Its tables, brought up to date before `start`; names are its own and never change once published. Reads and writes go
+   * through the `Database` service, which the plugin injects.
+   */
+  migrations?: Migrations;
+  /** What it keeps about a person, for the right of access and the right to erasure. */
+  personalData?: PersonalData;
   /** Services for the plugins after it. */
   services?: readonly Binding[];
   /** What `/health` says of it. Must answer from memory. */

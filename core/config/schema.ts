@@ -77,6 +77,12 @@ export const SettingsSchema = z.strictObject({
   models: z.record(z.string().min(1), Targets).default({}),
   /** `provider/model` -> price; wins over the catalogue. */
   prices: z.record(z.string().min(1), PriceOptions).default({}),
+  /**
+   * A `postgres://` URL, or `sqlite:` and a path. By default SQLite in the data folder. Opened only when a plugin needs it.
+   */
+  database: secret().optional(),
+  /** Folder for what this machine keeps: the embedded database, and records on their way to a database. */
+  data: z.string().min(1).default(".headgate"),
   /** A `redis://` or `rediss://` URL to share small values between instances; memory without it. */
   redis: secret().optional(),
   log: LogOptions.prefault({}),

@@ -47,7 +47,15 @@ export function secret() {
 
 const SENSITIVE = /(api[-_]?key|private[-_]?key|secret|passwd|password|passphrase|token|authorization|credentials?|cookie)$/i;
 
+/** Verdicts on the names seen first; log lines use the same few over and over. */
+const verdicts = new Map<string, boolean>();
+const VERDICTS_KEPT = 500;
+
 /** Whether a key's name alone says that its text is not for other eyes. */
 export function isSensitive(key: string): boolean {
-  return SENSITIVE.test(key);
+  const known = verdicts.get(key);
+  if (known !== undefined) return known;
+  const verdict = SENSITIVE.test(key);
+  if (verdicts.size < VERDICTS_KEPT) verdicts.set(key, verdict);
+  return verdict;
 }

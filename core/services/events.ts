@@ -1,4 +1,5 @@
 import { token } from "../di.ts";
+import type { Caller } from "../exchange.ts";
 import { Logger } from "./logger.ts";
 
 /**
@@ -10,6 +11,19 @@ export interface EventMap {
   "gateway.reloaded": { plugins: string[] };
   /** Shutdown began; readiness is already 503. */
   "gateway.draining": Record<never, never>;
+  /** The control plane answered a call that could change something, or refused one: the raw material of an audit trail. */
+  "api.handled": {
+    readonly caller: Caller | undefined;
+    readonly ip: string;
+    readonly requestId: string;
+    readonly method: string;
+    /** The route's own path, such as `/api/users/:id`. */
+    readonly route: string;
+    readonly params: Readonly<Record<string, string>>;
+    /** The request's body, values under secret-looking names masked. */
+    readonly body: unknown;
+    readonly status: number;
+  };
   /** A plugin threw, hung or broke the contract; `failMode` says what the chain did about it. */
   "plugin.failed": { plugin: string; phase: "before" | "after" | "settled"; failMode: "open" | "closed"; error: unknown };
 }

@@ -30,7 +30,18 @@ export function maskText(text: string): string {
  * that `time_to_first_token` stays readable.
  */
 export function redactFields(fields: object, stacks: boolean): Record<string, unknown> {
-  return copyFields(fields, stacks, 0);
+  return isHarmless(fields) ? (fields as Record<string, unknown>) : copyFields(fields, stacks, 0);
+}
+
+/** Nearly every line has a few short values under plain names, and needs no copy. */
+function isHarmless(fields: object): boolean {
+  let room = MAX_ITEMS;
+  for (const key in fields) {
+    const value: unknown = fields[key as keyof typeof fields];
+    if (room-- === 0 || typeof value === "bigint" || (typeof value === "object" && value !== null)) return false;
+    if (typeof value === "string" && (value.length > MAX_TEXT || isSensitive(key))) return false;
+  }
+  return true;
 }
 
 function copyFields(fields: object, stacks: boolean, depth: number): Record<string, unknown> {
