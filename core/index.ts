@@ -18,6 +18,7 @@ export {
   type Settings,
   secret,
 } from "./config/index.ts";
+export { didYouMean } from "./config/nearest.ts";
 export { type Binding, bind, type Injected, type Scope, type Token, token } from "./di.ts";
 export * from "./dialects/canonical.ts";
 export { toChunks } from "./dialects/chunks.ts";
@@ -31,6 +32,7 @@ export * from "./provider.ts";
 export * from "./services/clock.ts";
 export * from "./services/database.ts";
 export { within } from "./services/deadline.ts";
+export * from "./services/directory.ts";
 export * from "./services/events.ts";
 export { HttpClient } from "./services/http.ts";
 export * from "./services/ids.ts";

@@ -1,2 +1,3 @@
 /** The built-in plugins. */
+export { alerts } from "./alerts/index.ts";
 export { metrics } from "./metrics/index.ts";

@@ -1,0 +1,16 @@
+import { token } from "../di.ts";
+
+/** Who the users are that events and tables name by id alone. */
+export interface Directory {
+  /** Undefined for somebody it does not know, and while it cannot look. Waits no longer than the database lets it. */
+  user(id: string): Promise<DirectoryUser | undefined>;
+}
+
+export interface DirectoryUser {
+  /** Null where none is known. */
+  readonly email: string | null;
+  readonly name: string;
+}
+
+/** Knows nobody, until a plugin that keeps users provides it. */
+export const Directory = token<Directory>("directory", () => ({ user: async () => undefined }));

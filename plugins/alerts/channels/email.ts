@@ -1,0 +1,82 @@
+import { type Clock, type Directory, type Secret, within } from "headgate";
+import { createTransport, type Transporter } from "nodemailer";
+import { type Alert, type Kind, type Topic, topicOf } from "../alert.ts";
+import { mail, type Template } from "../words.ts";
+import { audience, type Channel, type Delivery, DeliveryError } from "./channel.ts";
+
+export interface EmailOptions {
+  readonly url: Secret;
+  readonly from: string;
+  readonly to: readonly string[];
+  readonly toUser: boolean;
+  readonly about: readonly Topic[];
+  readonly templates: Readonly<Partial<Record<Kind, Template>>>;
+}
+
+/** Limits for one mail, in ms: each step, and all of them together. */
+const STEP_MS = 10_000;
+const DEADLINE_MS = 30_000;
+
+/** One mailbox, and nothing that a mail header or server could read as more than one. */
+const MAILBOX = /^[^\s@<>()[\]\\,;:"\p{Cc}]+@[^\s@<>()[\]\\,;:"\p{Cc}]+$/u;
+
+/** Mail over SMTP: to the list of the config, and to the user whom it is about. */
+export function email(options: EmailOptions, directory: Directory, clock: Clock): Channel {
+  let transport: Transporter | undefined;
+
+  function open(): Transporter {
+    const limits = { connectionTimeout: STEP_MS, greetingTimeout: STEP_MS, socketTimeout: STEP_MS, dnsTimeout: STEP_MS };
+    transport ??= createTransport({ url: options.url.reveal(), ...limits, disableFileAccess: true, disableUrlAccess: true });
+    return transport;
+  }
+
+  async function addressed({ alert, recipient }: Delivery): Promise<{ to: string[]; alert: Alert }> {
+    if (recipient === "") return { to: [...options.to], alert };
+    const user = await directory.user(recipient);
+    if (!user?.email || !MAILBOX.test(user.email)) throw new DeliveryError("never", "no e-mail address is known");
+    return { to: [user.email], alert: { ...alert, facts: { ...alert.facts, name: user.name } } };
+  }
+
+  return {
+    name: "email",
+    recipients(alert) {
+      const topic = topicOf(alert.kind);
+      const list = options.to.length === 0 ? [] : alert.kind === "test" ? [""] : audience(options.about, topic);
+      return options.toUser && alert.user !== null && topic === "usage" ? [...list, alert.user] : list;
+    },
+    async deliver(delivery) {
+      const { to, alert } = await addressed(delivery);
+      // Objects, so that no text is taken apart into several addresses.
+      const addresses = to.map((address) => ({ address, name: "" }));
+      const sending = open().sendMail({
+        from: options.from,
+        to: addresses,
+        ...mail(alert, options.templates[alert.kind]),
+        messageId: `<${delivery.id}@headgate>`,
+        headers: { "auto-submitted": "auto-generated" },
+      });
+      await within(clock, DEADLINE_MS, sending).catch((error: SmtpError) => {
+        throw new DeliveryError(verdict(error), reason(error));
+      });
+    },
+    close: () => transport?.close(),
+  };
+}
+
+interface SmtpError extends Error {
+  readonly code?: string;
+  readonly responseCode?: number;
+  readonly command?: string;
+}
+
+/** RFC 5321, 4.2.1: 5xx is for good. Only where it was said of the mail or its recipient; a refused login or sender is the channel's. */
+function verdict({ code, command, responseCode = 0 }: SmtpError): DeliveryError["about"] {
+  if ((code !== "EENVELOPE" && code !== "EMESSAGE") || command === "MAIL FROM") return "channel";
+  return responseCode >= 500 ? "never" : "message";
+}
+
+/** A server's words may quote an address or more; its codes say enough. */
+function reason({ code, responseCode, message }: SmtpError): string {
+  if (responseCode) return `the mail server answered ${responseCode}`;
+  return code ?? message;
+}

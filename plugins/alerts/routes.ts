@@ -1,0 +1,93 @@
+import { type ApiRoute, apiRoute, type Clock, type Database, type Ids } from "headgate";
+import { z } from "zod";
+import type { Alert } from "./alert.ts";
+import { type Channel, DeliveryError } from "./channels/channel.ts";
+import { historyPage } from "./history.ts";
+import type { Thresholds } from "./thresholds.ts";
+
+export interface RouteParts {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly channels: readonly Channel[];
+  readonly thresholds: Thresholds;
+}
+
+const paging = { limit: z.coerce.number().int().min(1).max(200).default(50), cursor: z.string().max(200).optional() };
+const MyPage = z.strictObject(paging);
+const AnyPage = z.strictObject({ ...paging, user: z.string().max(200).optional() });
+const OwnThresholds = z.strictObject({
+  /** Percents of a quota; empty for none, null for everybody's again. */
+  thresholds: z.array(z.int().min(1).max(100)).max(10).nullable(),
+});
+
+export function alertRoutes({ db, clock, ids, channels, thresholds }: RouteParts): ApiRoute[] {
+  async function thresholdsOf(user: string) {
+    const own = await thresholds.own(user);
+    return { thresholds: own ?? (await thresholds.of(null)), own: own !== undefined };
+  }
+
+  async function test(channel: Channel, alert: Alert) {
+    const { name } = channel;
+    const recipients = channel.recipients(alert);
+    if (recipients.length === 0) return { channel: name, ok: false, error: "there is nobody to send a test to" };
+    try {
+      for (const recipient of recipients) await channel.deliver({ id: ids.next("alm"), alert, recipient });
+      return { channel: name, ok: true };
+    } catch (error) {
+      return { channel: name, ok: false, error: error instanceof DeliveryError ? error.message : "failed" };
+    }
+  }
+
+  return [
+    apiRoute({
+      method: "GET",
+      path: "/api/alerts",
+      access: "viewer",
+      summary: "Alerts that were told, newest first, and what became of their messages.",
+      command: "alerts list",
+      query: AnyPage,
+      handle: async ({ query }) => ({ body: await historyPage(db, { ...query, deliveries: true }) }),
+    }),
+    apiRoute({
+      method: "POST",
+      path: "/api/alerts/test",
+      access: "admin",
+      summary: "Send a test through every channel, at once and without the outbox.",
+      command: "alerts test",
+      handle: async ({ caller }) => {
+        const at = clock.now().getTime();
+        const alert: Alert = { id: ids.next("alr"), kind: "test", rule: "test", subject: "", user: caller?.user ?? null, at, facts: {} };
+        return { body: { channels: await Promise.all(channels.map((channel) => test(channel, alert))) } };
+      },
+    }),
+    apiRoute({
+      method: "GET",
+      path: "/api/users/:id/alert-thresholds",
+      access: "viewer",
+      summary: "At which percents of a quota a user is told.",
+      handle: async ({ params: { id = "" } }) => ({ body: await thresholdsOf(id) }),
+    }),
+    apiRoute({
+      method: "PUT",
+      path: "/api/users/:id/alert-thresholds",
+      access: "manager",
+      summary: "Set at which percents of a quota a user is told; null for everybody's.",
+      body: OwnThresholds,
+      handle: async ({ params: { id = "" }, body }) => {
+        await thresholds.set(id, body.thresholds);
+        return { body: await thresholdsOf(id) };
+      },
+    }),
+    apiRoute({
+      method: "GET",
+      path: "/api/me/alerts",
+      access: "user",
+      summary: "Your own alerts, newest first.",
+      query: MyPage,
+      handle: async ({ query, caller }) => ({
+        body: caller?.user ? await historyPage(db, { ...query, user: caller.user }) : { data: [], next: null },
+      }),
+    }),
+  ];
+}
