@@ -1,0 +1,107 @@
+import { type Clock, GatewayError } from "headgate";
+import { LookUp } from "./look-up.ts";
+import { Recent } from "./recent.ts";
+import type { UserRow } from "./tables.ts";
+import type { Profile, Users } from "./users.ts";
+
+/** New users that one key, or one issuer of tokens, may bring in a minute. */
+const NEW_PER_MINUTE = 60;
+const MINUTE_MS = 60_000;
+
+export interface PeopleTerms {
+  readonly defaultPlan: string;
+  readonly createUsers: boolean;
+}
+
+/** Users as trusted keys and tokens name them; met for the first time, they are created. */
+export class People {
+  readonly #users: Users;
+  readonly #clock: Clock;
+  readonly #terms: PeopleTerms;
+  readonly #met: LookUp<UserRow>;
+  readonly #created = new Recent<{ since: number; count: number }>(1_000);
+
+  constructor(users: Users, clock: Clock, terms: PeopleTerms) {
+    this.#users = users;
+    this.#clock = clock;
+    this.#terms = terms;
+    this.#met = new LookUp(clock, (subject) => users.byProfile(profileOf(subject)));
+  }
+
+  /** Fresh from memory, or undefined. */
+  recall(profile: Profile): UserRow | undefined {
+    return this.#met.recall(subjectOf(profile)) ?? undefined;
+  }
+
+  /** `by` says who names the user, and bounds how many it may bring. Throws a GatewayError when the user is unknown and not to be created. */
+  async meet(profile: Profile, by: string): Promise<UserRow> {
+    const subject = subjectOf(profile);
+    const found = await this.#met.find(subject);
+    if (found) return found;
+    if (!this.#terms.createUsers) throw new GatewayError("permission_denied", { message: "The user that was named is not known here." });
+    this.#checkRate(by);
+    const created = await this.#create(profile);
+    this.#met.put(subject, created);
+    return created;
+  }
+
+  distrust(): void {
+    this.#met.distrust();
+  }
+
+  renew(userId: string): void {
+    this.#met.renew(({ id }) => id === userId);
+  }
+
+  /** Another instance may do the same at the same time; whoever comes second finds what the first has made. */
+  async #create(profile: Profile): Promise<UserRow> {
+    const { email, externalId, name } = profile;
+    const now = this.#clock.now().getTime();
+    try {
+      if (email !== null && externalId !== null) {
+        await this.#users.link(email, externalId, now);
+        const linked = await this.#users.byProfile({ email: null, externalId });
+        if (linked) return linked;
+      }
+      const fields = { external_id: externalId, name, plan: this.#terms.defaultPlan, team: null, ...NEWCOMER };
+      const user =
+        (await this.#users.create({ email, ...fields }, now)) ??
+        (await this.#users.byProfile(externalId ? { email: null, externalId } : profile));
+      // The address is that of a user with another external id: two people, of whom the first keeps it.
+      const other = user ?? (await this.#users.create({ email: null, ...fields }, now));
+      if (other) return other;
+    } catch (cause) {
+      throw new GatewayError("dependency_unavailable", { message: "The user could not be created right now.", retryAfter: 1, cause });
+    }
+    throw new GatewayError("conflict", { message: "The user could not be created, because others are being created that contradict it." });
+  }
+
+  #checkRate(by: string): void {
+    const now = this.#clock.monotonic();
+    let window = this.#created.get(by);
+    if (!window || now - window.since >= MINUTE_MS) {
+      window = { since: now, count: 0 };
+      this.#created.set(by, window);
+    }
+    if (window.count >= NEW_PER_MINUTE) {
+      const retryAfter = Math.ceil((window.since + MINUTE_MS - now) / 1000);
+      throw new GatewayError("rate_limited", {
+        message: `More than ${NEW_PER_MINUTE} new users in a minute; the next may come later.`,
+        retryAfter,
+      });
+    }
+    window.count += 1;
+  }
+}
+
+const NEWCOMER = { segment: "standard", role: "user", status: "active", status_reason: null, notes: null } as const;
+
+/** One text for a profile; no part of it holds a line break. */
+function subjectOf({ email, externalId }: Profile): string {
+  return `${externalId ?? ""}\n${email ?? ""}`;
+}
+
+function profileOf(subject: string): { email: string | null; externalId: string | null } {
+  const [externalId = "", email = ""] = subject.split("\n");
+  return { email: email || null, externalId: externalId || null };
+}

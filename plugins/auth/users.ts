@@ -1,0 +1,97 @@
+import type { Database, Ids, Role } from "headgate";
+import type { Status, Tables, UserRow } from "./tables.ts";
+
+/** Somebody as a trusted key or a token names them. */
+export interface Profile {
+  /** In lower case. */
+  readonly email: string | null;
+  readonly externalId: string | null;
+  readonly name: string | null;
+}
+
+/** What can be set of a user. */
+export interface UserFields {
+  readonly email: string | null;
+  readonly external_id: string | null;
+  readonly name: string | null;
+  readonly plan: string;
+  readonly team: string | null;
+  readonly segment: string;
+  readonly role: Role;
+  readonly status: Status;
+  readonly status_reason: string | null;
+  readonly notes: string | null;
+}
+
+/** The table `users`. Times are epoch ms. */
+export class Users {
+  readonly #database: Database;
+  readonly #ids: Ids;
+
+  constructor(database: Database, ids: Ids) {
+    this.#database = database;
+    this.#ids = ids;
+  }
+
+  byId(id: string): Promise<UserRow | undefined> {
+    return this.#tables().selectFrom("users").selectAll().where("id", "=", id).executeTakeFirst();
+  }
+
+  /** The one with this external id, otherwise the one with this address. */
+  async byProfile({ email, externalId }: Pick<Profile, "email" | "externalId">): Promise<UserRow | undefined> {
+    const users = this.#tables().selectFrom("users").selectAll();
+    const named = externalId === null ? undefined : await users.where("external_id", "=", externalId).executeTakeFirst();
+    return named ?? (email === null ? undefined : await users.where("email", "=", email).executeTakeFirst());
+  }
+
+  /** Undefined when the address or the external id is another user's. */
+  async create(fields: UserFields, now: number): Promise<UserRow | undefined> {
+    const row = { id: this.#ids.next("usr"), ...fields, created_at: now, updated_at: now };
+    return this.#tables()
+      .insertInto("users")
+      .values(row)
+      .onConflict((conflict) => conflict.doNothing())
+      .returningAll()
+      .executeTakeFirst();
+  }
+
+  /** Gives the user of this address an external id, unless it has one. */
+  async link(email: string, externalId: string, now: number): Promise<void> {
+    await this.#tables()
+      .updateTable("users")
+      .set({ external_id: externalId, updated_at: now })
+      .where("email", "=", email)
+      .where("external_id", "is", null)
+      .execute();
+  }
+
+  /** The user as it is then; undefined when there is none. Rejects with a unique violation when an address is another user's. */
+  update(id: string, fields: Partial<UserFields>, now: number): Promise<UserRow | undefined> {
+    return this.#tables()
+      .updateTable("users")
+      .set({ ...fields, updated_at: now })
+      .where("id", "=", id)
+      .returningAll()
+      .executeTakeFirst();
+  }
+
+  /** Whether an address or external id belongs to somebody else. */
+  async taken({ email = null, external_id = null }: Partial<UserFields>, id: string | null): Promise<boolean> {
+    const found = await this.#tables()
+      .selectFrom("users")
+      .select("id")
+      .where((or) => or.or([or("email", "=", email), or("external_id", "=", external_id)]))
+      .where("id", "!=", id ?? "")
+      .executeTakeFirst();
+    return found !== undefined;
+  }
+
+  async delete(id: string): Promise<boolean> {
+    const { numDeletedRows } = await this.#tables().deleteFrom("users").where("id", "=", id).executeTakeFirst();
+    return numDeletedRows > 0n;
+  }
+
+  #tables() {
+    return this.#database.tables<Tables>();
+  }
+}
