@@ -103,6 +103,8 @@ export class StreamCall extends Call {
   }
 
   #event(event: string): void {
+    // A stream that is held for long is kept open with comments.
+    if (event.startsWith(":")) return;
     if (event === "data: [DONE]") {
       this.#done = true;
       return;
