@@ -8,7 +8,9 @@ import type { ServerOptions } from "./config/schema.ts";
 import { type Binding, bind, Scope } from "./di.ts";
 import { Generation } from "./generation.ts";
 import { answerClientError } from "./http/client-error.ts";
+import type { Announcement } from "./plugin.ts";
 import { Clock } from "./services/clock.ts";
+import { DataFolder } from "./services/data-folder.ts";
 import { Events } from "./services/events.ts";
 import { createLogger, Logger, type RootLogger } from "./services/logger.ts";
 import { Metrics } from "./services/metrics.ts";
@@ -38,6 +40,8 @@ export interface Gateway {
   stop(options?: { readonly now?: boolean }): Promise<void>;
   /** Paths of its HTTP API beside the data plane, such as `/metrics`. */
   routes(): readonly string[];
+  /** What its plugins have to say to whoever starts it. */
+  announcements(): readonly Announcement[];
 }
 
 /** A gateway from a checked config. Builds the chain at once, and throws naming the plugin whose `setup` throws; opens nothing yet. */
@@ -57,6 +61,7 @@ class RunningGateway implements Gateway {
   #hurry: () => void = () => undefined;
 
   constructor(config: ResolvedConfig, { services = [] }: GatewayOptions) {
+    this.#scope.bind(bind(DataFolder, config.settings.data));
     for (const binding of services) this.#scope.bind(binding);
     if (!services.some(({ token }) => token === Logger)) {
       this.#ownLogger = createLogger({ level: config.settings.log.level, metrics: this.#scope.get(Metrics) });
@@ -103,6 +108,10 @@ class RunningGateway implements Gateway {
 
   routes(): readonly string[] {
     return this.#current.routes;
+  }
+
+  announcements(): readonly Announcement[] {
+    return this.#current.announcements();
   }
 
   stop({ now = false }: { now?: boolean } = {}): Promise<void> {

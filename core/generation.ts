@@ -8,7 +8,7 @@ import { DIALECTS } from "./dialects/index.ts";
 import { createApp } from "./http/app.ts";
 import type { DataPlane, ServerState } from "./http/data-plane.ts";
 import { modelRoutes, openAiModelList } from "./http/models-api.ts";
-import type { Health } from "./plugin.ts";
+import type { Announcement, Health } from "./plugin.ts";
 import { PluginSet, setUp } from "./plugin-set.ts";
 import type { Provider } from "./provider.ts";
 import { Clock } from "./services/clock.ts";
@@ -118,6 +118,10 @@ export class Generation implements DataPlane {
     this.#keyValue.start?.();
     this.catalogue.start();
     this.calls.start();
+  }
+
+  announcements(): Announcement[] {
+    return this.#plugins.announcements();
   }
 
   health(): Record<string, Health> {

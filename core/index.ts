@@ -30,6 +30,7 @@ export * from "./http/guard.ts";
 export * from "./plugin.ts";
 export * from "./provider.ts";
 export * from "./services/clock.ts";
+export { DataFolder } from "./services/data-folder.ts";
 export * from "./services/database.ts";
 export { within } from "./services/deadline.ts";
 export * from "./services/directory.ts";

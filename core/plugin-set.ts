@@ -2,7 +2,7 @@ import type { Link } from "./chain.ts";
 import type { ResolvedPlugin } from "./config/check.ts";
 import { bind, type Scope } from "./di.ts";
 import type { ApiRoute } from "./http/api.ts";
-import type { Health, PluginHooks } from "./plugin.ts";
+import type { Announcement, Health, PluginHooks } from "./plugin.ts";
 import type { Clock } from "./services/clock.ts";
 import { within } from "./services/deadline.ts";
 import { Logger } from "./services/logger.ts";
@@ -48,6 +48,10 @@ export class PluginSet {
 
   routes(): ApiRoute[] {
     return this.#instances.flatMap(({ hooks }) => hooks.routes ?? []);
+  }
+
+  announcements(): Announcement[] {
+    return this.#instances.flatMap(({ hooks }) => hooks.announce?.() ?? []);
   }
 
   health(): [name: string, health: Health][] {

@@ -37,6 +37,15 @@ export interface PluginHooks {
   services?: readonly Binding[];
   /** What `/health` says of it. Must answer from memory. */
   health?(): Health;
+  /** What whoever starts the gateway at a terminal is to know. Asked once it is up. */
+  announce?(): Announcement;
+}
+
+export interface Announcement {
+  /** Lines of the banner: a word, and what it is. */
+  readonly lines?: readonly (readonly [label: string, text: string])[];
+  /** Headers with which a first call is let in; the command that the banner offers to paste has them. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export type Next = () => Promise<void>;

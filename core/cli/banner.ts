@@ -1,11 +1,18 @@
 import { relative } from "node:path";
 import type { LoadedConfig } from "../config/load.ts";
+import type { Announcement } from "../plugin.ts";
 import { VERSION } from "../version.ts";
 import { chainTree, REENTRY } from "./chain-tree.ts";
 import type { Paint } from "./output.ts";
 
 /** What `start` and `dev` say once the port is open. */
-export function banner(config: LoadedConfig, url: string, routes: readonly string[], paint: Paint): string {
+export function banner(
+  config: LoadedConfig,
+  url: string,
+  routes: readonly string[],
+  paint: Paint,
+  announcements: readonly Announcement[] = [],
+): string {
   const label = (text: string) => paint("dim", text.padEnd(16));
   return [
     "",
@@ -17,8 +24,9 @@ export function banner(config: LoadedConfig, url: string, routes: readonly strin
     `  ${label("Anthropic SDKs")}${url}`,
     `  ${label("health")}${url}/health`,
     ...(routes.includes("/metrics") ? [`  ${label("metrics")}${url}/metrics`] : []),
+    ...announcements.flatMap(({ lines = [] }) => lines.map(([word, text]) => `  ${label(word)}${text}`)),
     "",
-    ...firstCall(config, url),
+    ...firstCall(config, url, Object.assign({}, ...announcements.map(({ headers }) => headers))),
     "",
     `  ${paint("green", `ready in ${Math.round(performance.now())} ms`)}`,
     "",
@@ -32,14 +40,20 @@ export function drawChain(config: LoadedConfig, paint: Paint): string[] {
 }
 
 /** A command to paste: the first alias asked for a word, or, without aliases, the list of what may be asked. */
-function firstCall({ settings }: LoadedConfig, url: string): string[] {
+function firstCall({ settings }: LoadedConfig, url: string, headers: Readonly<Record<string, string>>): string[] {
   const [alias] = Object.keys(settings.models);
-  if (alias === undefined) return [`  curl ${url}/v1/models`];
+  const flags = Object.entries(headers).map(([name, value]) => `    -H '${quoted(`${name}: ${value}`)}'`);
+  if (alias === undefined) return [`  curl ${url}/v1/models`, ...flags].map((line, at) => (at < flags.length ? `${line} \\` : line));
   const body = JSON.stringify({ model: alias, messages: [{ role: "user", content: "Hello" }] });
   return [
     `  curl ${url}/v1/chat/completions \\`,
+    ...flags.map((flag) => `${flag} \\`),
     "    -H 'content-type: application/json' \\",
-    // The shell ends a quoted text at its quote; this is how it spells one inside.
-    `    -d '${body.replaceAll("'", "'\\''")}'`,
+    `    -d '${quoted(body)}'`,
   ];
+}
+
+/** Fit for the shell's single quotes: it ends a quoted text at its quote, and this is how it spells one inside. */
+function quoted(text: string): string {
+  return text.replaceAll("'", "'\\''");
 }

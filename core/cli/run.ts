@@ -31,7 +31,7 @@ export async function run(options: LoadOptions, whileServing?: (gateway: Gateway
     say(`headgate: ${startFailure(error, config)}`);
     return EXIT.unexpected;
   }
-  say(banner(config, url, gateway.routes(), painter(process.stderr)));
+  say(banner(config, url, gateway.routes(), painter(process.stderr), gateway.announcements()));
   const finish = whileServing?.(gateway, config);
   return untilStopped(gateway, finish);
 }

@@ -10,7 +10,7 @@ import type { ApiRoute } from "./api.ts";
 import { readJson } from "./body.ts";
 import { CLIENT_DIALECTS, dialectOf } from "./client-dialects.ts";
 import type { DataPlane, ServerState } from "./data-plane.ts";
-import { checkHeaders, checkHost, isLocal, normalPath } from "./edge.ts";
+import { checkHeaders, checkHost, checkQuery, isLocal, normalPath } from "./edge.ts";
 import { errorResponse } from "./errors.ts";
 import { healthRoutes } from "./health.ts";
 import { serve } from "./serve.ts";
@@ -99,6 +99,7 @@ class Edge {
     const id = this.#plane.ids.next("req");
     try {
       const path = normalPath(request.url ?? "");
+      if (request.url?.includes("?")) checkQuery(request.url);
       checkHeaders(request);
       if (request.headers.host !== this.#knownHost) {
         checkHost(request.headers.host, this.#allowedHosts);

@@ -56,6 +56,15 @@ function checkKeys(headers: IncomingHttpHeaders): void {
   }
 }
 
+/** By its name, or by what keys look like: `key=` alone may be a filter of our own API. */
+const QUERY_KEY = /[?&](?:api[-_]?key|access[-_]?token)=|=(?:hg_|sk-|AIza|eyJ)/i;
+
+/** Refuses a key in the query: addresses end up in logs, histories and referrers. */
+export function checkQuery(url: string): void {
+  if (!QUERY_KEY.test(url)) return;
+  throw new GatewayError("invalid_api_key", { message: `A key does not belong into the address; send it as one of ${KEYS.join(", ")}.` });
+}
+
 /**
  * The path that both routing and guarding see, or a refusal: no absolute form, no empty, dot or encoded segments, no
  * parameters, so that one resource has one spelling.

@@ -8,13 +8,13 @@ const MAX_TEXT = 8192;
 const MAX_CAUSES = 5;
 
 /** One quick look that spares most texts the replacements. */
-const SUSPECT = /:\/\/[^/@]*@|bearer |basic |(?:key|token|secret|password)=|sk-|gsk_|xai-|AIza|AKIA|eyJ/i;
+const SUSPECT = /:\/\/[^/@]*@|bearer |basic |(?:key|token|secret|password)=|sk-|hg_|gsk_|xai-|AIza|AKIA|eyJ/i;
 // Each try ends at the first character its class leaves out, so no text takes more than linear time.
 const CREDENTIALS: readonly (readonly [RegExp, string])[] = [
   [/:\/\/[^\s/@"\\]*@/g, `://${MASK}@`],
   [/\b(bearer|basic) +[\w+/=.~-]{6,}/gi, `$1 ${MASK}`],
   [/(key|token|secret|password)=[^\s"\\&]+/gi, `$1=${MASK}`],
-  [/\b(?:sk-|gsk_|xai-|AIza|AKIA)[\w-]{8,}/g, MASK],
+  [/\b(?:sk-|hg_|gsk_|xai-|AIza|AKIA)[\w-]{8,}/g, MASK],
   [/\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+/g, MASK],
 ];
 

@@ -7,6 +7,7 @@ import {
   Directory as DirectoryToken,
   definePlugin,
   Events,
+  HttpClient,
   Ids,
   Logger,
   Metrics,
@@ -16,6 +17,7 @@ import { Directory } from "./directory.ts";
 import { Failures } from "./failures.ts";
 import { Gate } from "./gate.ts";
 import { developmentIdentity, nameOf } from "./identity.ts";
+import { JwtReader } from "./jwt.ts";
 import { AuthOptions } from "./options.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { userRoutes } from "./routes/users.ts";
@@ -29,11 +31,21 @@ import { UseLog } from "./use-log.ts";
 export const auth = definePlugin({
   name: "auth",
   options: AuthOptions,
-  inject: { database: Database, catalogue: Catalogue, clock: Clock, ids: Ids, events: Events, metrics: Metrics, logger: Logger },
+  inject: {
+    database: Database,
+    catalogue: Catalogue,
+    clock: Clock,
+    ids: Ids,
+    events: Events,
+    http: HttpClient,
+    metrics: Metrics,
+    logger: Logger,
+  },
   before: ["audit", "usage", "rate-limit", "idempotency", "quota", "alerts"],
-  setup(options, { database, catalogue, clock, ids, metrics, logger }) {
+  setup(options, { database, catalogue, clock, ids, http, metrics, logger }) {
     const directory = new Directory(database, clock, ids, options);
-    const authenticator = new Authenticator(directory.identities, new Failures(clock, options.failuresPerMinute), undefined);
+    const tokens = options.jwt && new JwtReader(options.jwt, directory.people, http, clock);
+    const authenticator = new Authenticator(directory.identities, new Failures(clock, options.failuresPerMinute), tokens);
     const uses = new UseLog(directory, clock, logger);
     const gate = new Gate({
       authenticator,

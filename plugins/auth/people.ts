@@ -1,4 +1,4 @@
-import { type Clock, GatewayError } from "headgate";
+import { type Clock, GatewayError, within } from "headgate";
 import { LookUp } from "./look-up.ts";
 import { Recent } from "./recent.ts";
 import type { UserRow } from "./tables.ts";
@@ -7,6 +7,8 @@ import type { Profile, Users } from "./users.ts";
 /** New users that one key, or one issuer of tokens, may bring in a minute. */
 const NEW_PER_MINUTE = 60;
 const MINUTE_MS = 60_000;
+/** Longest that a call waits for its user to be created, in ms. */
+const WRITE_MS = 1_000;
 
 export interface PeopleTerms {
   readonly defaultPlan: string;
@@ -37,7 +39,7 @@ export class People {
   async meet(profile: Profile, by: string): Promise<UserRow> {
     const subject = subjectOf(profile);
     const found = await this.#met.find(subject);
-    if (found) return found;
+    if (found) return this.#linked(found, profile);
     if (!this.#terms.createUsers) throw new GatewayError("permission_denied", { message: "The user that was named is not known here." });
     this.#checkRate(by);
     const created = await this.#create(profile);
@@ -53,27 +55,36 @@ export class People {
     this.#met.renew(({ id }) => id === userId);
   }
 
+  /** Whoever was known by address alone is from now on known by this external id too, also under another address. */
+  async #linked(user: UserRow, profile: Profile): Promise<UserRow> {
+    const { externalId } = profile;
+    if (externalId === null || user.external_id !== null) return user;
+    await this.#write(() => this.#users.link(user.id, externalId, this.#clock.now().getTime()));
+    const linked = { ...user, external_id: externalId };
+    this.#met.put(subjectOf(profile), linked);
+    return linked;
+  }
+
   /** Another instance may do the same at the same time; whoever comes second finds what the first has made. */
-  async #create(profile: Profile): Promise<UserRow> {
+  #create(profile: Profile): Promise<UserRow> {
     const { email, externalId, name } = profile;
     const now = this.#clock.now().getTime();
-    try {
-      if (email !== null && externalId !== null) {
-        await this.#users.link(email, externalId, now);
-        const linked = await this.#users.byProfile({ email: null, externalId });
-        if (linked) return linked;
-      }
-      const fields = { external_id: externalId, name, plan: this.#terms.defaultPlan, team: null, ...NEWCOMER };
-      const user =
-        (await this.#users.create({ email, ...fields }, now)) ??
-        (await this.#users.byProfile(externalId ? { email: null, externalId } : profile));
+    const fields = { external_id: externalId, name, plan: this.#terms.defaultPlan, team: null, ...NEWCOMER };
+    return this.#write(async () => {
+      const created = (await this.#users.create({ email, ...fields }, now)) ?? (await this.#users.byProfile(profile));
       // The address is that of a user with another external id: two people, of whom the first keeps it.
-      const other = user ?? (await this.#users.create({ email: null, ...fields }, now));
-      if (other) return other;
+      const user = created ?? (await this.#users.create({ email: null, ...fields }, now));
+      if (!user) throw new Error("others are being created that contradict this user");
+      return user;
+    });
+  }
+
+  async #write<Result>(work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await within(this.#clock, WRITE_MS, work());
     } catch (cause) {
       throw new GatewayError("dependency_unavailable", { message: "The user could not be created right now.", retryAfter: 1, cause });
     }
-    throw new GatewayError("conflict", { message: "The user could not be created, because others are being created that contradict it." });
   }
 
   #checkRate(by: string): void {
@@ -101,7 +112,7 @@ function subjectOf({ email, externalId }: Profile): string {
   return `${externalId ?? ""}\n${email ?? ""}`;
 }
 
-function profileOf(subject: string): { email: string | null; externalId: string | null } {
+function profileOf(subject: string): Omit<Profile, "name"> {
   const [externalId = "", email = ""] = subject.split("\n");
   return { email: email || null, externalId: externalId || null };
 }

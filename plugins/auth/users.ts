@@ -37,11 +37,12 @@ export class Users {
     return this.#tables().selectFrom("users").selectAll().where("id", "=", id).executeTakeFirst();
   }
 
-  /** The one with this external id, otherwise the one with this address. */
-  async byProfile({ email, externalId }: Pick<Profile, "email" | "externalId">): Promise<UserRow | undefined> {
+  /** The one with this external id, otherwise the one with this address, unless somebody else's external id is known for it. */
+  async byProfile({ email, externalId }: Omit<Profile, "name">): Promise<UserRow | undefined> {
     const users = this.#tables().selectFrom("users").selectAll();
-    const named = externalId === null ? undefined : await users.where("external_id", "=", externalId).executeTakeFirst();
-    return named ?? (email === null ? undefined : await users.where("email", "=", email).executeTakeFirst());
+    if (externalId === null) return users.where("email", "=", email).executeTakeFirst();
+    const named = await users.where("external_id", "=", externalId).executeTakeFirst();
+    return named ?? users.where("email", "=", email).where("external_id", "is", null).executeTakeFirst();
   }
 
   /** Undefined when the address or the external id is another user's. */
@@ -55,12 +56,12 @@ export class Users {
       .executeTakeFirst();
   }
 
-  /** Gives the user of this address an external id, unless it has one. */
-  async link(email: string, externalId: string, now: number): Promise<void> {
+  /** Gives a user an external id, unless there is one. */
+  async link(id: string, externalId: string, now: number): Promise<void> {
     await this.#tables()
       .updateTable("users")
       .set({ external_id: externalId, updated_at: now })
-      .where("email", "=", email)
+      .where("id", "=", id)
       .where("external_id", "is", null)
       .execute();
   }
