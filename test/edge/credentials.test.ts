@@ -186,7 +186,8 @@ describe("E3: a client that wants to say where its request goes", () => {
   });
 
   it("in the query or in a header is not heard", async () => {
-    const query = fields().map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`);
+    // A key in the address is refused as such (E12).
+    const query = fields().flatMap(([name, value]) => (name === "api_key" ? [] : `${name}=${encodeURIComponent(String(value))}`));
     const headers = fields().map(([name]) => [`x-${name.replaceAll("_", "-")}`, address] as const);
     const more = ["x-headgate-base-url", "x-portkey-custom-host", "x-litellm-api-base", "x-upstream", "x-target-url", "x-proxy-url"];
     const answer = await edge.post(`${CHAT}?${query.join("&")}`, chat(), {
@@ -198,6 +199,16 @@ describe("E3: a client that wants to say where its request goes", () => {
     expect(call?.path).toBe("/chat/completions");
     expect(call?.rawHeaders.join("\n")).not.toContain(address);
   });
+
+  it.each(["api_key=hg_secret", "api-key=x", "access_token=x", "key=hg_secret", "a=1&token=eyJhbGciOi"])(
+    "E12: a key in the address is refused, and not repeated (%s)",
+    async (query) => {
+      const answer = await edge.post(`${CHAT}?${query}`, chat());
+      expect(answer.status).toBe(401);
+      expect(JSON.stringify(answer)).not.toMatch(/hg_secret|eyJ/);
+      expect(executed()).toEqual([]);
+    },
+  );
 
   it("as an image is passed on, not fetched", async () => {
     const image = { type: "image_url", image_url: { url: `${address}/image.png` } };
