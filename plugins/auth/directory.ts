@@ -37,9 +37,7 @@ export class Directory {
     });
   }
 
-  now(): Moment {
-    return { wall: this.#clock.now().getTime(), monotonic: this.#clock.monotonic() };
-  }
+  readonly now = (): Moment => ({ wall: this.#clock.now().getTime(), monotonic: this.#clock.monotonic() });
 
   /** Listens to what other instances change; returns how to end it. */
   listen(): () => void {

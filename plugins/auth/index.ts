@@ -1,10 +1,12 @@
 import {
+  type Announcement,
   ApiGuard,
   bind,
   Catalogue,
   Clock,
   Database,
-  Directory as DirectoryToken,
+  DataFolder,
+  Directory as DirectoryService,
   definePlugin,
   Events,
   HttpClient,
@@ -12,6 +14,7 @@ import {
   Logger,
   Metrics,
 } from "headgate";
+import { announcementOf, chosenDevelopmentKey } from "./announcement.ts";
 import { Authenticator } from "./authenticator.ts";
 import { Directory } from "./directory.ts";
 import { Failures } from "./failures.ts";
@@ -19,7 +22,9 @@ import { Gate } from "./gate.ts";
 import { developmentIdentity, nameOf } from "./identity.ts";
 import { JwtReader } from "./jwt.ts";
 import { AuthOptions } from "./options.ts";
+import { watchRotation } from "./rotation-watch.ts";
 import { keyRoutes } from "./routes/keys.ts";
+import { ownRoutes } from "./routes/me.ts";
 import { userRoutes } from "./routes/users.ts";
 import { migrations } from "./tables.ts";
 import { UseLog } from "./use-log.ts";
@@ -36,13 +41,14 @@ export const auth = definePlugin({
     catalogue: Catalogue,
     clock: Clock,
     ids: Ids,
-    events: Events,
     http: HttpClient,
+    events: Events,
     metrics: Metrics,
     logger: Logger,
+    folder: DataFolder,
   },
   before: ["audit", "usage", "rate-limit", "idempotency", "quota", "alerts"],
-  setup(options, { database, catalogue, clock, ids, http, metrics, logger }) {
+  setup(options, { database, catalogue, clock, ids, http, events, metrics, logger, folder }) {
     const directory = new Directory(database, clock, ids, options);
     const tokens = options.jwt && new JwtReader(options.jwt, directory.people, http, clock);
     const authenticator = new Authenticator(directory.identities, new Failures(clock, options.failuresPerMinute), tokens);
@@ -53,31 +59,38 @@ export const auth = definePlugin({
       catalogue,
       clock,
       sources: options.forwardedUser,
-      ignored: metrics.counter("headgate_auth_forwarded_ignored_total", { help: "End users named by keys that are not trusted to." }),
+      ignored: metrics.counter("headgate_auth_forwarded_ignored_total", {
+        help: "Calls whose key is not trusted to name an end user, and did.",
+      }),
       onUse: (identity) => uses.add(identity),
     });
     const closers: (() => void)[] = [];
+    let announcement: Announcement = {};
 
     return {
       handle(exchange, next) {
         const waiting = gate.admit(exchange);
         return waiting ? waiting.then(next) : next();
       },
-      start() {
-        if (typeof options.developmentKey === "object") authenticator.admit(options.developmentKey.reveal(), developmentIdentity(options));
-        closers.push(directory.listen(), uses.start());
+      async start() {
+        const development = chosenDevelopmentKey(options.developmentKey, folder);
+        if (development !== undefined) authenticator.admit(development, developmentIdentity(options));
+        // A gateway whose database is away has to start all the same.
+        announcement = announcementOf(development, await directory.keys.any().catch(() => true));
+        closers.push(directory.listen(), uses.start(), watchRotation(directory, options, { clock, events, logger }));
       },
       async stop() {
         for (const close of closers.splice(0)) close();
         await uses.flush();
       },
+      announce: () => announcement,
       migrations,
-      routes: [...userRoutes(directory, options), ...keyRoutes(directory, options)],
+      routes: [...userRoutes(directory, options), ...keyRoutes(directory, options), ...ownRoutes(directory, options)],
       services: [
         bind(ApiGuard, gate),
-        bind(DirectoryToken, {
+        bind(DirectoryService, {
           async user(id) {
-            const user = await directory.users.byId(id);
+            const user = await directory.users.byId(id).catch(() => undefined);
             return user && { email: user.email, name: nameOf(user) };
           },
         }),
