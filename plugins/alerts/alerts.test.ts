@@ -1,57 +1,131 @@
-import { type Binding, bind, Catalogue, Clock, Database, Directory, type EventMap, Events, HttpClient, type PluginHooks } from "headgate";
-import { describePlugin, fakeServices, ScriptedUpstream } from "headgate/testing";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { bind, Catalogue, Database } from "headgate";
+import { describePlugin } from "headgate/testing";
+import { describe, expect, it } from "vitest";
+import { catalogue, FEBRUARY, MARCH, quiet, quota, useAlerts } from "../../test/support/alerts-rig.ts";
+import { memoryDatabase } from "../../test/support/memory-database.ts";
 import { alerts } from "./index.ts";
-import { memoryDatabase } from "./memory-database.ts";
 import { migrations } from "./tables.ts";
 
-const catalogue: Catalogue = {
-  resolve: () => [],
-  aliases: () => [],
-  providers: () => [],
-  models: () => [],
-  find: () => undefined,
-  cost: (_, { inputTokens, outputTokens }) => (inputTokens + outputTokens) * 1_000_000,
-  start() {},
-  stop() {},
-};
+const shared = await memoryDatabase(migrations);
+describePlugin("alerts", alerts, { services: () => [bind(Catalogue, catalogue), bind(Database, shared)] });
 
-const database = await memoryDatabase(migrations);
-describePlugin("alerts", alerts, { services: () => [bind(Catalogue, catalogue), bind(Database, database)] });
+const bench = useAlerts();
 
-const JANUARY = Date.UTC(2026, 0, 1);
-const FEBRUARY = Date.UTC(2026, 1, 1);
-const used = (percent: number, rest: object = {}) =>
-  ({
-    rule: "monthly",
-    subject: "user:usr_ann",
-    user: "usr_ann",
-    unit: "tokens",
-    window: "month",
-    windowStart: JANUARY,
-    windowEnd: FEBRUARY,
-    used: percent * 10,
-    limit: 1_000,
-    additional: 0,
-    percent,
-    ...rest,
-  }) as EventMap["quota.used"];
+describe("usage", () => {
+  it("is told at 80 % and at 95 %, each once in a window", async () => {
+    const rig = await bench.start();
+    for (const percent of [10, 79.9, 80, 81, 94]) rig.emit("quota.used", quota(percent));
+    await bench.hook.call(0);
+    for (const percent of [94.5, 95, 99, 100]) rig.emit("quota.used", quota(percent));
+    await bench.hook.call(1);
+    await quiet(rig);
+    expect(bench.told().map(({ type, summary }) => [type, summary])).toEqual([
+      ["usage.threshold", "80% of the month quota used: usr_ann"],
+      ["usage.threshold", "95% of the month quota used: usr_ann"],
+    ]);
+    rig.emit("quota.used", quota(80, { windowStart: FEBRUARY, windowEnd: MARCH }));
+    await bench.hook.call(2);
+    expect(bench.told()[2]?.facts).toMatchObject({
+      used: "800 tokens",
+      limit: "1,000 tokens",
+      remaining: "200 tokens",
+      resets: "2026-03-01 00:00 UTC",
+    });
+  });
 
-let hook: ScriptedUpstream;
-beforeEach(async () => {
-  hook = await ScriptedUpstream.start();
-  hook.always({ status: 200 });
-});
-afterEach(() => hook.close());
+  it("that passes several thresholds at once is told of the highest, and of no lower one later", async () => {
+    const rig = await bench.start();
+    rig.emit("quota.used", quota(97));
+    await bench.hook.call(0);
+    const other = await bench.start();
+    other.emit("quota.used", quota(85, { limit: 1_200 }));
+    await quiet(other);
+    expect(bench.told()).toHaveLength(1);
+  });
 
-it("tells a webhook", async () => {
-  const db = await memoryDatabase(migrations);
-  const fakes = fakeServices([bind(Catalogue, catalogue), bind(Database, db)]);
-  const { definition, options } = alerts({ webhooks: [{ name: "ops", url: `${hook.url}/hook`, secret: "s3cret" }] });
-  const hooks = definition.setup(definition.options.parse(options), fakes.scope.inject(definition.inject ?? {}));
-  await hooks.start?.();
-  fakes.scope.get(Events).emit("quota.used", used(81));
-  const call = await hook.call(0);
-  console.log(call.body, call.headers);
-  await hooks.stop?.();
+  it("is told apart by rule, subject and unit, and money is in dollars", async () => {
+    const rig = await bench.start();
+    rig.emit("quota.used", quota(80));
+    rig.emit("quota.used", quota(80, { rule: "daily" }));
+    rig.emit("quota.used", quota(80, { subject: "team_a", user: null }));
+    rig.emit("quota.used", quota(80, { unit: "money", used: 8_000_000_000, limit: 10_000_000_000 }));
+    await bench.hook.call(3);
+    expect(bench.told()[3]?.facts).toMatchObject({ used: "$8.00", limit: "$10.00" });
+  });
+
+  it("that is refused is told once in a window", async () => {
+    const rig = await bench.start();
+    const blocked = { ...quota(100), need: 50 };
+    for (let turn = 0; turn < 3; turn++) rig.emit("quota.blocked", blocked);
+    await bench.hook.call(0);
+    rig.emit("quota.blocked", { ...blocked, windowStart: FEBRUARY, windowEnd: MARCH });
+    await bench.hook.call(1);
+    await quiet(rig);
+    expect(bench.told().map(({ type }) => type)).toEqual(["usage.blocked", "usage.blocked"]);
+  });
+
+  it("that starts anew is told to those who were warned, once, and not to the others", async () => {
+    const rig = await bench.start();
+    rig.emit("quota.reset", quota(0, { windowStart: FEBRUARY }));
+    rig.emit("quota.used", quota(80, { subject: "usr_bob", user: "usr_bob" }));
+    await bench.hook.call(0);
+    await rig.clock.advance(1_000);
+    rig.emit("quota.reset", quota(0, { subject: "usr_bob", user: "usr_bob", windowStart: FEBRUARY }));
+    await bench.hook.call(1);
+    await rig.clock.advance(1_000);
+    rig.emit("quota.reset", quota(0, { subject: "usr_bob", user: "usr_bob", windowStart: MARCH }));
+    await quiet(rig);
+    expect(bench.told().map(({ summary }) => summary)).toEqual(["80% of the month quota used: usr_bob", "Quota available again: usr_bob"]);
+  });
+
+  it("follows a user's own thresholds, as soon as they are set", async () => {
+    const rig = await bench.start();
+    const params = { id: "usr_ann" };
+    const set = (thresholds: number[] | null) => rig.route("PUT /api/users/:id/alert-thresholds", { params, body: { thresholds } });
+    rig.emit("quota.used", quota(50));
+    expect((await set([50])).body).toEqual({ thresholds: [50], own: true });
+    rig.emit("quota.used", quota(51));
+    await bench.hook.call(0);
+    await set([]);
+    rig.emit("quota.used", quota(99));
+    await quiet(rig);
+    expect(bench.told()).toHaveLength(1);
+    expect((await set(null)).body).toEqual({ thresholds: [80, 95], own: false });
+    rig.emit("quota.used", quota(99));
+    await bench.hook.call(1);
+    await expect(set([101])).rejects.toThrow();
+  });
+
+  it("is told as the config says", async () => {
+    const rig = await bench.start({ usage: { thresholds: [50], blocked: false, reset: false } });
+    rig.emit("quota.used", quota(60));
+    rig.emit("quota.blocked", { ...quota(100), need: 1 });
+    rig.emit("quota.reset", quota(0, { windowStart: FEBRUARY }));
+    await bench.hook.call(0);
+    await quiet(rig);
+    expect(bench.told()).toHaveLength(1);
+  });
+
+  it("waits in memory while the database is away, and is told when it is back", async () => {
+    const rig = await bench.start();
+    bench.db.away = true;
+    rig.emit("quota.used", quota(80));
+    for (let account = 0; account < 50; account++) rig.emit("quota.used", quota(80, { subject: `usr_${account}` }));
+    rig.emit("quota.used", quota(96));
+    await rig.clock.advance(60_000);
+    expect(bench.told()).toEqual([]);
+    expect(rig.logger.lines.filter(({ message }) => message === "alerts wait for the database")).toHaveLength(1);
+    bench.db.away = false;
+    await rig.until(() => expect(bench.told()).toHaveLength(51));
+    expect(bench.told().filter(({ summary }) => summary.includes("95%"))).toHaveLength(1);
+    expect(rig.counted("headgate_alerts_total", { kind: "threshold" })).toBe(51);
+  });
+
+  it("that cannot be kept any more is dropped and counted", async () => {
+    const rig = await bench.start();
+    bench.db.away = true;
+    for (let account = 0; account < 10_005; account++) rig.emit("quota.used", quota(80, { subject: `usr_${account}` }));
+    expect(rig.counted("headgate_alerts_dropped_total")).toBeGreaterThanOrEqual(4);
+    bench.db.away = false;
+  });
 });

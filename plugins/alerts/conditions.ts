@@ -42,7 +42,8 @@ function isMetric(word: string): word is Metric {
 }
 
 function windowOf([word = "", count = "", unit = "", ...rest]: readonly string[]): number | string {
-  if (word !== "over" || rest.length > 0) return `"${word}" is not understood; ${didYouMean(word, ["over"]) ?? FORM}`;
+  if (word !== "over") return `"${word}" is not understood; ${didYouMean(word, ["over"]) ?? FORM}`;
+  if (rest.length > 0) return `"${rest.join(" ")}" is too much; ${FORM}`;
   const units = ["minute", "minutes"];
   if (!units.includes(unit)) return `the time is in minutes; ${didYouMean(unit, units) ?? FORM}`;
   const ms = /^\d{1,3}$/.test(count) ? Number(count) * MINUTE : 0;

@@ -95,7 +95,7 @@ export class UsageWatch {
     if (level <= this.#level(key)) return;
     const { rule, subject, user, windowStart } = event;
     const news = { kind, account: accountOf(event), windowStart, level: kind === "threshold" ? level : null, rule, subject, user };
-    if (await this.#parts.announce({ ...news, facts: factsOf(event) })) this.#parts.told(kind);
+    if (await this.#parts.announce({ ...news, facts: factsOf(event, news.level ?? Math.floor(event.percent)) })) this.#parts.told(kind);
     const [oldest] = this.#told.keys();
     if (this.#told.size >= MOST && oldest !== undefined) this.#told.delete(oldest);
     this.#told.set(key, level);
@@ -116,10 +116,10 @@ function levelOf(kind: UsageNews["kind"], { percent }: QuotaEvent, thresholds: r
   return Math.max(0, ...thresholds.filter((threshold) => threshold <= percent));
 }
 
-function factsOf({ unit, window, windowEnd, used, limit, additional, percent }: QuotaEvent): Facts {
+function factsOf({ unit, window, windowEnd, used, limit, additional }: QuotaEvent, percent: number): Facts {
   const whole = limit + additional;
   return {
-    percent: String(Math.floor(percent)),
+    percent: String(percent),
     used: amount(unit, used),
     limit: amount(unit, whole),
     remaining: amount(unit, Math.max(0, whole - used)),

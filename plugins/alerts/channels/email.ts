@@ -75,8 +75,17 @@ function verdict({ code, command, responseCode = 0 }: SmtpError): DeliveryError[
   return responseCode >= 500 ? "never" : "message";
 }
 
+const REASONS: Readonly<Record<string, string>> = {
+  EAUTH: "the mail server refused the login",
+  ECONNECTION: "the mail server could not be reached",
+  EDNS: "the mail server's name could not be looked up",
+  ESOCKET: "the mail server could not be reached",
+  ETIMEDOUT: "the mail server did not answer in time",
+  ETLS: "no safe connection to the mail server",
+};
+
 /** A server's words may quote an address or more; its codes say enough. */
-function reason({ code, responseCode, message }: SmtpError): string {
-  if (responseCode) return `the mail server answered ${responseCode}`;
-  return code ?? message;
+function reason({ code = "", responseCode, message }: SmtpError): string {
+  if (REASONS[code]) return REASONS[code];
+  return responseCode ? `the mail server answered ${responseCode}` : code || message;
 }

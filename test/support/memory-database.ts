@@ -35,7 +35,9 @@ export async function memoryDatabase(migrations: Migrations): Promise<Database &
       tail = done.catch(() => undefined);
       return done as never;
     },
-    publish: async (topic, message) => listeners.forEach((listener) => listener(topic, message)),
+    publish: async (topic, message) => {
+      for (const listener of listeners) listener(topic, message);
+    },
     subscribe: (topic, listener) => {
       const each = (on: string, message: string) => void (on === topic && listener(message));
       listeners.add(each);
