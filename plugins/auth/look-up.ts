@@ -46,6 +46,11 @@ export class LookUp<Value> {
     this.#load = load;
   }
 
+  /** What is kept, of both kinds. */
+  get size(): number {
+    return this.#known.size + this.#absent.size;
+  }
+
   /** Fresh from memory: the value, null when there is known to be none, undefined when the database has to be asked. */
   recall(key: string): Value | null | undefined {
     const now = this.#clock.monotonic();

@@ -31,8 +31,9 @@ export function policyOf(restrictions: Restrictions, loopback = false): Policy |
 
 /** An address or a CIDR range such as `10.0.0.0/8`; undefined when it is neither. IPv4 in IPv6 is taken as IPv4. */
 export function parseRange(text: string): Range | undefined {
-  if (ipaddr.isValidCIDR(text)) return ipaddr.parseCIDR(text);
-  if (!ipaddr.isValid(text) || !/[.:].*[.:]/.test(text)) return undefined;
+  // Not the shorter spellings, hexadecimal and octal, which others read otherwise.
+  if (ipaddr.IPv4.isValidCIDRFourPartDecimal(text) || ipaddr.IPv6.isValidCIDR(text)) return ipaddr.parseCIDR(text);
+  if (!ipaddr.IPv4.isValidFourPartDecimal(text) && !ipaddr.IPv6.isValid(text)) return undefined;
   const address = ipaddr.process(text);
   return [address, address.kind() === "ipv4" ? 32 : 128];
 }
