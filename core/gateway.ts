@@ -107,7 +107,7 @@ class RunningGateway implements Gateway {
   }
 
   routes(): readonly string[] {
-    return this.#current.routes;
+    return this.#current.control.routes.map(({ path }) => path);
   }
 
   announcements(): readonly Announcement[] {

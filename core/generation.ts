@@ -6,7 +6,10 @@ import type { Settings } from "./config/schema.ts";
 import { bind, type Scope } from "./di.ts";
 import { DIALECTS } from "./dialects/index.ts";
 import { createApp } from "./http/app.ts";
+import { ControlPlane } from "./http/control-plane.ts";
 import type { DataPlane, ServerState } from "./http/data-plane.ts";
+import { ApiGuard } from "./http/guard.ts";
+import { healthRoutes } from "./http/health.ts";
 import { modelRoutes, openAiModelList } from "./http/models-api.ts";
 import type { Announcement, Health } from "./plugin.ts";
 import { PluginSet, setUp } from "./plugin-set.ts";
@@ -37,8 +40,7 @@ export class Generation implements DataPlane {
   readonly calls: Calls;
   readonly run: Run;
   readonly listener: RequestListener;
-  /** Paths of the HTTP API beside the data plane. */
-  readonly routes: readonly string[];
+  readonly control: ControlPlane;
   readonly #plugins: PluginSet;
   readonly #logger: Logger;
   readonly #keyValue: KeyValue;
@@ -88,9 +90,9 @@ export class Generation implements DataPlane {
       pluginMs: settings.server.limits.pluginMs,
       onFault: (exchange, fault) => calls.faulted(exchange, fault),
     });
-    const routes = [...modelRoutes(this.catalogue), ...this.#plugins.routes()];
-    this.routes = routes.map(({ path }) => path);
-    this.listener = createApp(this, server, routes);
+    const routes = [...healthRoutes(this, server), ...modelRoutes(this.catalogue), ...this.#plugins.routes()];
+    this.control = new ControlPlane(routes, { guard: scope.get(ApiGuard), events: scope.get(Events) });
+    this.listener = createApp(this, server, this.control);
   }
 
   #createCatalogue(scope: Scope, providers: readonly Provider[]): Catalogue {

@@ -2,17 +2,17 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import type { Socket } from "node:net";
 import cors from "@koa/cors";
 import Router from "@koa/router";
-import helmet from "helmet";
 import Koa, { type Context } from "koa";
 import { asGatewayError, GatewayError } from "../errors.ts";
 import type { Clock } from "../services/clock.ts";
 import type { ApiRoute } from "./api.ts";
 import { readJson } from "./body.ts";
 import { CLIENT_DIALECTS, dialectOf } from "./client-dialects.ts";
+import type { ControlPlane } from "./control-plane.ts";
 import type { DataPlane, ServerState } from "./data-plane.ts";
 import { checkHeaders, checkHost, checkQuery, isLocal, normalPath } from "./edge.ts";
 import { errorResponse } from "./errors.ts";
-import { healthRoutes } from "./health.ts";
+import { sendAnswer } from "./send.ts";
 import { serve } from "./serve.ts";
 
 /** How long the rest of a refused body is read, and thrown away, before the connection is closed. */
@@ -25,7 +25,7 @@ type Handle = (request: IncomingMessage, response: ServerResponse, id: string) =
  * Calls of the data plane are answered without Koa, whose context costs as much CPU as all that is done for one; browsers
  * (with an `Origin`), everything with a query, and the rest of the API go through it.
  */
-export function createApp(plane: DataPlane, server: ServerState, apiRoutes: readonly ApiRoute[]): RequestListener {
+export function createApp(plane: DataPlane, server: ServerState, control: ControlPlane): RequestListener {
   const { settings } = plane;
   const edge = new Edge(plane, server);
   const app = new Koa();
@@ -58,9 +58,8 @@ export function createApp(plane: DataPlane, server: ServerState, apiRoutes: read
       });
     }
   }
-  const pageHeaders = helmetHeaders();
-  for (const route of [...healthRoutes(plane, server), ...apiRoutes]) {
-    router.register(route.path, [route.method], (context: Context) => answerApi(plane, route, context, pageHeaders));
+  for (const route of control.routes) {
+    router.register(route.path, [route.method], (context: Context) => answerApi(plane, control, route, context));
   }
   app.use(router.routes());
   app.use(router.allowedMethods());
@@ -126,41 +125,22 @@ function allowOrigin(origins: readonly string[]): (context: Context) => string {
   };
 }
 
-/** helmet's headers do not depend on the request: asked once, sent from memory. */
-function helmetHeaders(): Record<string, string> {
-  const headers: Record<string, string> = {};
-  const response = { setHeader: (name: string, value: string) => (headers[name.toLowerCase()] = value), removeHeader: () => undefined };
-  helmet()({} as IncomingMessage, response as unknown as ServerResponse, () => undefined);
-  return headers;
-}
-
-async function answerApi(plane: DataPlane, route: ApiRoute, context: Context, pageHeaders: Record<string, string>): Promise<void> {
+async function answerApi(plane: DataPlane, control: ControlPlane, route: ApiRoute, context: Context): Promise<void> {
   context.respond = false;
   const { req, res } = context;
-  if (route.access === "operator" && !isLocal(req)) throw new GatewayError("not_found");
   const controller = new AbortController();
   res.once("close", () => controller.abort(new GatewayError("client_closed")));
-  const {
-    body,
-    status = 200,
-    type,
-    headers,
-  } = await route.handle({
+  const answer = await control.answer(route, {
+    headers: req.headers,
+    ip: req.socket.remoteAddress ?? "",
+    local: isLocal(req),
+    requestId: context.state.id,
     params: context.params,
     query: new URLSearchParams(context.querystring),
-    body: route.method === "GET" || route.method === "DELETE" ? undefined : await readJson(req, res, plane.settings.server.limits),
     signal: controller.signal,
+    body: () => readJson(req, res, plane.settings.server.limits),
   });
-  const text = typeof body === "string" ? body : JSON.stringify(body);
-  res.writeHead(status, {
-    ...pageHeaders,
-    "content-type": typeof body === "string" ? (type ?? "text/plain; charset=utf-8") : "application/json",
-    "content-length": Buffer.byteLength(text),
-    "cache-control": "no-store",
-    "x-request-id": context.state.id,
-    ...headers,
-  });
-  res.end(text);
+  await sendAnswer(res, answer, context.state.id, { clock: plane.clock, stallMs: plane.settings.server.limits.stallMs });
 }
 
 /** Answers a request that was turned away, in the dialect of the path it came to, without waiting for what is left of its body. */

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { token } from "../di.ts";
 import type { Caller } from "../exchange.ts";
+import { NO_GUARD } from "./no-guard.ts";
 
 /** What a credential is looked for in. */
 export interface Credentials {
@@ -16,4 +17,4 @@ export interface ApiGuard {
 }
 
 /** Without a plugin that provides it nobody is known, and only callers on this machine may do more than the public. */
-export const ApiGuard = token<ApiGuard>("api-guard", () => ({ identify: async () => undefined }));
+export const ApiGuard = token<ApiGuard>("api-guard", () => NO_GUARD);

@@ -1,10 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { GatewayError } from "../errors.ts";
 import type { Provider } from "../provider.ts";
+import { Events } from "../services/events.ts";
 import { FakeClock } from "../testing/clock.ts";
-import { FakeLogger } from "../testing/services.ts";
+import { FakeLogger, fakeServices } from "../testing/services.ts";
 import { createCatalogue } from "../upstream/catalogue.ts";
+import type { ApiRoute } from "./api.ts";
+import { ControlPlane } from "./control-plane.ts";
 import { modelRoutes, openAiModelList } from "./models-api.ts";
+import { NO_GUARD } from "./no-guard.ts";
 
 const provider = (name: string, models: Provider["models"] = []): Provider => ({
   name,
@@ -35,11 +39,22 @@ const catalogue = createCatalogue({
   logger: new FakeLogger(),
 });
 
+const control = new ControlPlane(modelRoutes(catalogue), { guard: NO_GUARD, events: fakeServices().scope.get(Events) });
+
 async function get(path: string): Promise<{ data: Record<string, unknown>[]; [key: string]: unknown }> {
   const url = new URL(path, "http://gateway");
-  const route = modelRoutes(catalogue).find((candidate) => candidate.path === url.pathname);
-  const reply = await route?.handle({ params: {}, query: url.searchParams, body: undefined, signal: AbortSignal.timeout(1_000) });
-  return reply?.body as { data: Record<string, unknown>[] };
+  const route = control.routes.find((candidate) => candidate.path === url.pathname) as ApiRoute;
+  const reply = await control.answer(route, {
+    headers: {},
+    ip: "127.0.0.1",
+    local: true,
+    requestId: "req_1",
+    params: {},
+    query: url.searchParams,
+    signal: AbortSignal.timeout(1_000),
+    body: async () => undefined,
+  });
+  return reply.body as { data: Record<string, unknown>[] };
 }
 const ids = async (path: string) => (await get(path)).data.map(({ id }) => id);
 
@@ -97,14 +112,14 @@ describe("GET /api/models/search", () => {
 describe("a query that is not understood", () => {
   it.each([
     ["/api/models?provider=simm", "provider", 'There is no provider "simm"; did you mean "sim"?'],
-    ["/api/models?supports_chat=yes", "supports_chat", 'The query parameter "supports_chat" is true or false.'],
-    ["/api/models?min_context=1.5", "min_context", 'The query parameter "min_context" is a whole number of 0 or more.'],
-    ["/api/models?min_context=-1", "min_context", 'The query parameter "min_context" is a whole number of 0 or more.'],
+    ["/api/models?supports_chat=yes", "supports_chat", 'The query parameter "supports_chat" has to be true or false, not "yes".'],
+    ["/api/models?min_context=1.5", "min_context", 'The query parameter "min_context" has to be a whole number of 0 or more, not "1.5".'],
+    ["/api/models?min_context=-1", "min_context", 'The query parameter "min_context" has to be a whole number of 0 or more, not "-1".'],
     ["/api/models?min_contxt=1", "min_contxt", 'There is no query parameter "min_contxt"; did you mean "min_context"?'],
     ["/api/models?provider=sim&provider=other", "provider", 'The query parameter "provider" is given more than once.'],
-    ["/api/models?__proto__=1", "__proto__", 'There is no query parameter "__proto__"; known are provider, supports_chat, min_context'],
-    ["/api/models/search?max_cost=1e3", "max_cost", 'The query parameter "max_cost" is a number of 0 or more.'],
-    ["/api/models/search?provider=sim", "provider", 'There is no query parameter "provider"; known are q, max_cost'],
+    ["/api/models?__proto__=1", "__proto__", 'There is no query parameter "__proto__"; known are provider, supports_chat or min_context.'],
+    ["/api/models/search?max_cost=1e3", "max_cost", 'The query parameter "max_cost" has to be a number of 0 or more, not "1e3".'],
+    ["/api/models/search?provider=sim", "provider", 'There is no query parameter "provider"; known are q or max_cost.'],
   ])("%s is refused", async (path, param, message) => {
     const error = await get(path).catch((error: unknown) => error);
     expect(error).toBeInstanceOf(GatewayError);

@@ -1,10 +1,22 @@
+import { z } from "zod";
 import { didYouMean } from "../config/nearest.ts";
 import { GatewayError } from "../errors.ts";
 import type { Catalogue, CatalogueModel } from "../upstream/catalogue.ts";
-import type { ApiRoute } from "./api.ts";
+import { type ApiRoute, apiRoute } from "./api.ts";
 
 /** Input tokens reckoned with for each output token in a blended cost. */
 const INPUT_PER_OUTPUT = 3;
+
+const Count = z
+  .string()
+  .regex(/^\d{1,15}$/)
+  .transform(Number)
+  .meta({ title: "a whole number of 0 or more" });
+const Dollars = z
+  .string()
+  .regex(/^\d{1,15}(\.\d{1,15})?$/)
+  .transform(Number)
+  .meta({ title: "a number of 0 or more" });
 
 /**
  * `GET /api/models?provider=&supports_chat=&min_context=`: the models offered; and `GET /api/models/search?q=&max_cost=`:
@@ -13,15 +25,20 @@ const INPUT_PER_OUTPUT = 3;
  */
 export function modelRoutes(catalogue: Catalogue): ApiRoute[] {
   return [
-    {
+    apiRoute({
       method: "GET",
       path: "/api/models",
       access: "operator",
-      handle: ({ query }) => {
-        const read = reader(query, ["provider", "supports_chat", "min_context"]);
-        const provider = read("provider", (value) => knownProvider(catalogue, value));
-        const chat = read("supports_chat", (value) => booleanOf("supports_chat", value));
-        const context = read("min_context", (value) => numberOf("min_context", value, true));
+      summary: "The models offered",
+      command: "models list",
+      query: z.strictObject({
+        provider: z.string().optional(),
+        supports_chat: z.enum(["true", "false"]).meta({ title: "true or false" }).optional(),
+        min_context: Count.optional(),
+      }),
+      handle({ query: { provider, supports_chat, min_context } }) {
+        if (provider !== undefined) checkProvider(catalogue, provider);
+        const chat = supports_chat && supports_chat === "true";
         return listed(
           catalogue
             .models()
@@ -29,28 +46,29 @@ export function modelRoutes(catalogue: Catalogue): ApiRoute[] {
               (model) =>
                 (provider === undefined || model.provider === provider) &&
                 (chat === undefined || (model.capabilities?.includes("chat") ?? false) === chat) &&
-                (context === undefined || (model.contextLength ?? 0) >= context),
+                (min_context === undefined || (model.contextLength ?? 0) >= min_context),
             ),
         );
       },
-    },
-    {
+    }),
+    apiRoute({
       method: "GET",
       path: "/api/models/search",
       access: "operator",
-      handle: ({ query }) => {
-        const read = reader(query, ["q", "max_cost"]);
-        const words = read("q", (value) => value.toLowerCase().split(/\s+/).filter(Boolean)) ?? [];
-        const most = read("max_cost", (value) => numberOf("max_cost", value, false));
+      summary: "The models whose id, name or provider holds every word of a text",
+      command: "models search",
+      query: z.strictObject({ q: z.string().max(200).optional(), max_cost: Dollars.optional() }),
+      handle({ query: { q = "", max_cost } }) {
+        const words = q.toLowerCase().split(/\s+/).filter(Boolean);
         return listed(
           catalogue.models().filter((model) => {
             const text = `${model.provider}/${model.id} ${model.name ?? ""}`.toLowerCase();
             const cost = blendedCost(model);
-            return words.every((word) => text.includes(word)) && (most === undefined || (cost !== null && cost <= most));
+            return words.every((word) => text.includes(word)) && (max_cost === undefined || (cost !== null && cost <= max_cost));
           }),
         );
       },
-    },
+    }),
   ];
 }
 
@@ -96,41 +114,10 @@ function dollarsPerMillion(nanoPerToken: number): number {
   return Number((nanoPerToken / 1_000).toFixed(9));
 }
 
-/** Reads parameters by name; refuses the query as a whole when it holds others, or one twice. */
-function reader<Name extends string>(query: URLSearchParams, names: readonly Name[]) {
-  for (const key of new Set(query.keys())) {
-    if (!(names as readonly string[]).includes(key)) {
-      const hint = didYouMean(key.slice(0, 80), names) ?? `known are ${names.join(", ")}`;
-      throw invalid(key, `There is no query parameter ${JSON.stringify(key.slice(0, 80))}; ${hint}`);
-    }
-    if (query.getAll(key).length > 1) throw invalid(key, `The query parameter "${key}" is given more than once.`);
-  }
-  return <T>(name: Name, parse: (value: string) => T): T | undefined => {
-    const value = query.get(name);
-    return value === null || value === "" ? undefined : parse(value);
-  };
-}
-
-function knownProvider(catalogue: Catalogue, value: string): string {
+function checkProvider(catalogue: Catalogue, value: string): void {
   const providers = catalogue.providers();
-  if (providers.includes(value)) return value;
+  if (providers.includes(value)) return;
   const hint = didYouMean(value.slice(0, 80), providers) ?? `known are ${providers.join(", ")}`;
-  throw invalid("provider", `There is no provider ${JSON.stringify(value.slice(0, 80))}; ${hint}`);
-}
-
-function booleanOf(name: string, value: string): boolean {
-  if (value === "true" || value === "false") return value === "true";
-  throw invalid(name, `The query parameter "${name}" is true or false.`);
-}
-
-function numberOf(name: string, value: string, whole: boolean): number {
-  const number = /^\d{1,15}(\.\d{1,15})?$/.test(value) ? Number(value) : Number.NaN;
-  if (Number.isNaN(number) || (whole && !Number.isInteger(number))) {
-    throw invalid(name, `The query parameter "${name}" is a ${whole ? "whole " : ""}number of 0 or more.`);
-  }
-  return number;
-}
-
-function invalid(param: string, message: string): GatewayError {
-  return new GatewayError("invalid_request", { param: param.slice(0, 80), message });
+  const message = `There is no provider ${JSON.stringify(value.slice(0, 80))}; ${hint}`;
+  throw new GatewayError("invalid_request", { param: "provider", message });
 }

@@ -1,4 +1,5 @@
 import { token } from "../di.ts";
+import type { ErrorCode } from "../errors.ts";
 import type { Caller } from "../exchange.ts";
 import { Logger } from "./logger.ts";
 
@@ -23,6 +24,8 @@ export interface EventMap {
     /** The request's body, values under secret-looking names masked. */
     readonly body: unknown;
     readonly status: number;
+    /** Why it was refused or failed; absent when all went well. */
+    readonly error?: ErrorCode;
   };
   /** A plugin threw, hung or broke the contract; `failMode` says what the chain did about it. */
   "plugin.failed": { plugin: string; phase: "before" | "after" | "settled"; failMode: "open" | "closed"; error: unknown };
