@@ -14,7 +14,9 @@ const JwtOptions = z
     /** Algorithms that a token may be signed with; any other is refused, whatever the token says. */
     algorithms: z.array(z.enum(["HS256", "RS256", "ES256"])).min(1),
     /** The shared secret of HS256, at least 32 characters. */
-    secret: secret().optional(),
+    secret: secret()
+      .refine((value) => value.reveal().length >= 32, "at least 32 characters")
+      .optional(),
     /** A public key in PEM (SPKI), for RS256 or ES256. */
     publicKey: z.string().min(1).optional(),
     /** Where the issuer publishes its public keys. Asked when a token names a key that is not known, at most every 30 s. */

@@ -15,6 +15,8 @@ import {
 } from "headgate";
 import { auth } from "headgate/plugins";
 import { type ExchangeParts, exchange, type FakeExchange, fakeServices, jsonReply } from "headgate/testing";
+import { migrations } from "../../plugins/auth/tables.ts";
+import { memoryDatabase } from "./memory-database.ts";
 
 export const ADMIN: Caller = { user: null, key: "key_admin", team: null, plan: "trial", segment: "standard", role: "admin", name: "admin" };
 export const DEVELOPMENT_KEY = "hg_dev_of_the_tests";
@@ -125,4 +127,9 @@ export class AuthRig {
     }
     throw new Error(`there is no route ${method} ${path}`);
   }
+}
+
+/** One suite on every database; `open` gives a fresh one with the tables of auth. */
+export function onDatabases(suite: (open: () => Promise<Database>) => void): void {
+  suite(() => memoryDatabase(migrations));
 }

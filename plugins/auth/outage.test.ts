@@ -1,0 +1,133 @@
+import type { Database } from "headgate";
+import { describe, expect, it } from "vitest";
+import { AuthRig, DEVELOPMENT_KEY, onDatabases } from "../../test/support/auth-rig.ts";
+
+/** The database, until it is said to be away: then every statement fails as if nothing listened. */
+function failable(database: Database): Database & { away: boolean } {
+  const gone = () => {
+    throw Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
+  };
+  const wrapped = {
+    ...bound(database),
+    away: false,
+    tables: <T>() => (wrapped.away ? gone() : database.tables<T>()),
+    transaction: (work: never) => (wrapped.away ? gone() : database.transaction(work)),
+  };
+  return wrapped as never;
+}
+
+function bound(database: Database) {
+  const { dialect } = database;
+  return {
+    dialect,
+    reports: database.reports.bind(database),
+    publish: database.publish.bind(database),
+    subscribe: database.subscribe.bind(database),
+    health: database.health.bind(database),
+  };
+}
+
+const MINUTE = 60_000;
+
+onDatabases((open) => {
+  describe("A9: the database goes away", () => {
+    it("a known key works on, an unknown one gets 503, a revoked one stays revoked", async () => {
+      const database = failable(await open());
+      const rig = new AuthRig(database, { developmentKey: DEVELOPMENT_KEY });
+      await rig.hooks.start?.();
+      const [known, unseen, revoked, wrong] = [await rig.key(), await rig.key(), await rig.key(), `hg_${"x".repeat(43)}`];
+      await rig.who(known.key);
+      await rig.who(revoked.key);
+      await rig.api("POST", `/api/keys/${revoked.id}/revoke`);
+      database.away = true;
+      const outcomes = async () => ({
+        known: await rig.outcome(known.key),
+        unseen: await rig.outcome(unseen.key),
+        revoked: await rig.outcome(revoked.key),
+        wrong: await rig.outcome(wrong),
+        development: await rig.outcome(DEVELOPMENT_KEY, { ip: "127.0.0.1" }),
+      });
+      const away = {
+        known: "ok",
+        unseen: "dependency_unavailable",
+        revoked: "invalid_api_key",
+        wrong: "dependency_unavailable",
+        development: "ok",
+      };
+      for (let minute = 0; minute < 20; minute++) {
+        expect(await outcomes(), `after ${minute} minutes`).toEqual(away);
+        await rig.clock.advance(MINUTE);
+      }
+      expect(await rig.outcome(known.key), "after 20 minutes").toBe("dependency_unavailable");
+      database.away = false;
+      await rig.clock.advance(250);
+      expect(await outcomes()).toEqual({
+        known: "ok",
+        unseen: "ok",
+        revoked: "invalid_api_key",
+        wrong: "invalid_api_key",
+        development: "ok",
+      });
+      await rig.hooks.stop?.();
+    });
+
+    it("an end user who is known works on; a new one gets 503", async () => {
+      const database = failable(await open());
+      const rig = new AuthRig(database);
+      const app = await rig.key({ trusted: true });
+      const as = (email: string) => rig.call({ "x-api-key": app.key, "x-user-email": email });
+      const { caller } = await as("alice@example.com");
+      database.away = true;
+      await rig.clock.advance(10 * MINUTE);
+      expect((await as("alice@example.com")).caller).toEqual(caller);
+      expect((await as("bob@example.com")).error).toMatchObject({ code: "dependency_unavailable", status: 503 });
+    });
+
+    it("a key that expires meanwhile stops on time", async () => {
+      const database = failable(await open());
+      const rig = new AuthRig(database);
+      const { key } = await rig.key({ expires_at: new Date(rig.clock.now().getTime() + 6 * MINUTE).toISOString() });
+      await rig.who(key);
+      database.away = true;
+      await rig.clock.advance(6 * MINUTE - 1);
+      expect(await rig.outcome(key)).toBe("ok");
+      await rig.clock.advance(1);
+      expect(await rig.outcome(key)).toBe("invalid_api_key");
+    });
+
+    it("while the gateway starts: it starts all the same", async () => {
+      const database = failable(await open());
+      database.away = true;
+      const rig = new AuthRig(database);
+      await rig.hooks.start?.();
+      expect(rig.hooks.announce?.()).toEqual({});
+      await rig.hooks.stop?.();
+    });
+  });
+
+  describe("word of changes", () => {
+    it("that may have been missed makes everything be looked up anew", async () => {
+      const database = await open();
+      let miss: () => void = () => undefined;
+      const deaf: Database = {
+        ...bound(database),
+        tables: database.tables.bind(database),
+        transaction: database.transaction.bind(database),
+        publish: async () => undefined,
+        subscribe: (_topic, listener) => {
+          miss = () => listener(null);
+          return () => undefined;
+        },
+      };
+      const [rig, elsewhere] = [new AuthRig(deaf), new AuthRig(database)];
+      await rig.hooks.start?.();
+      const { id, key } = await rig.key();
+      await rig.who(key);
+      await elsewhere.api("POST", `/api/keys/${id}/revoke`);
+      expect(await rig.outcome(key), "nobody has told it yet").toBe("ok");
+      miss();
+      expect(await rig.outcome(key)).toBe("invalid_api_key");
+      await rig.hooks.stop?.();
+    });
+  });
+});
