@@ -91,7 +91,7 @@ export class Generation implements DataPlane {
       onFault: (exchange, fault) => calls.faulted(exchange, fault),
     });
     const routes = [...healthRoutes(this, server), ...modelRoutes(this.catalogue), ...this.#plugins.routes()];
-    this.control = new ControlPlane(routes, { guard: scope.get(ApiGuard), events: scope.get(Events) });
+    this.control = new ControlPlane(routes, { guard: scope.get(ApiGuard), events: scope.get(Events), keyValue: scope.get(KeyValue) });
     this.listener = createApp(this, server, this.control);
   }
 

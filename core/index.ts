@@ -26,7 +26,9 @@ export type { CanonicalReply, CanonicalRequest, Operation } from "./dialects/dia
 export * from "./errors.ts";
 export * from "./exchange.ts";
 export * from "./http/api.ts";
+export { canonicalJson } from "./http/canonical-json.ts";
 export * from "./http/guard.ts";
+export * from "./http/paging.ts";
 export * from "./plugin.ts";
 export * from "./provider.ts";
 export * from "./services/clock.ts";

@@ -28,6 +28,8 @@ export interface ApiRoute {
   readonly body?: z.ZodObject;
   /** What a good answer holds. */
   readonly reply?: z.ZodType;
+  /** Says that the answer holds a secret which is shown only once, so that it is not kept for an `Idempotency-Key`. */
+  readonly once?: boolean;
   handle(request: ApiRequest): Promise<ApiResponse> | ApiResponse;
 }
 

@@ -3,10 +3,12 @@ import type { JsonObject } from "../dialects/canonical.ts";
 import { asGatewayError, type GatewayError } from "../errors.ts";
 import type { Caller } from "../exchange.ts";
 import type { Events } from "../services/events.ts";
+import type { KeyValue } from "../services/key-value.ts";
 import { redactFields } from "../services/redact.ts";
 import { refusalOf } from "./access.ts";
 import type { ApiResponse, ApiRoute } from "./api.ts";
 import type { ApiGuard } from "./guard.ts";
+import { Idempotency } from "./idempotency.ts";
 import { checked, checkParams, queryObject } from "./input.ts";
 import { NO_GUARD } from "./no-guard.ts";
 
@@ -34,6 +36,7 @@ export interface AdmittedCall extends Pick<ApiCall, "ip" | "requestId" | "params
 export interface ControlPlaneParts {
   readonly guard: ApiGuard;
   readonly events: Events;
+  readonly keyValue: KeyValue;
 }
 
 /** What stands between a request and the handler of a route: who asks, then what is asked; and who is told of it after. */
@@ -41,31 +44,36 @@ export class ControlPlane {
   readonly routes: readonly ApiRoute[];
   readonly #guard: ApiGuard;
   readonly #events: Events;
+  readonly #idempotency: Idempotency;
 
-  constructor(routes: readonly ApiRoute[], { guard, events }: ControlPlaneParts) {
+  constructor(routes: readonly ApiRoute[], { guard, events, keyValue }: ControlPlaneParts) {
     this.routes = routes;
     this.#guard = guard;
     this.#events = events;
+    this.#idempotency = new Idempotency(keyValue);
   }
 
   /** Admits a request, then reads and answers it. Rejects with a GatewayError. */
   async answer(route: ApiRoute, call: ApiCall): Promise<ApiResponse> {
     const caller = await this.#admit(route, call);
     const { ip, requestId, params, signal } = call;
-    const told = { ...call, caller };
-    return this.#telling(route, told, async (seen) => {
+    return this.#telling(route, { caller, ip, requestId, params }, async (seen) => {
       const query = queryObject(call.query);
       const body = route.method === "GET" ? {} : ((await call.body()) ?? {});
       seen.body = body;
-      return this.#handle(route, { ip, requestId, params, signal, caller, query, body });
+      const asked = { ip, requestId, params, signal, caller, query, body };
+      const work = this.#prepared(route, asked);
+      const key = call.headers["idempotency-key"];
+      if (typeof key !== "string" || route.method === "GET") return work();
+      return this.#idempotency.once({ ...asked, key, route }, work);
     });
   }
 
   /** Answers somebody who has been admitted already. */
   run(route: ApiRoute, call: AdmittedCall): Promise<ApiResponse> {
-    return this.#telling(route, call, (seen) => {
+    return this.#telling(route, call, async (seen) => {
       seen.body = call.body;
-      return this.#handle(route, call);
+      return this.#prepared(route, call)();
     });
   }
 
@@ -84,11 +92,12 @@ export class ControlPlane {
     }
   }
 
-  async #handle(route: ApiRoute, call: AdmittedCall): Promise<ApiResponse> {
+  /** The handler's work, its input checked. */
+  #prepared(route: ApiRoute, call: AdmittedCall): () => Promise<ApiResponse> {
     checkParams(call.params);
     const query = checked(route.query, call.query, "query parameter");
     const body = checked(route.body, call.body, "field");
-    return route.handle({ ...call, query, body });
+    return async () => route.handle({ ...call, query, body });
   }
 
   /** Does what may change something, and emits how it went. */

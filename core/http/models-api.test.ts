@@ -39,7 +39,8 @@ const catalogue = createCatalogue({
   logger: new FakeLogger(),
 });
 
-const control = new ControlPlane(modelRoutes(catalogue), { guard: NO_GUARD, events: fakeServices().scope.get(Events) });
+const fakes = fakeServices();
+const control = new ControlPlane(modelRoutes(catalogue), { guard: NO_GUARD, events: fakes.scope.get(Events), keyValue: fakes.keyValue });
 
 async function get(path: string): Promise<{ data: Record<string, unknown>[]; [key: string]: unknown }> {
   const url = new URL(path, "http://gateway");
