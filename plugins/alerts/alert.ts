@@ -54,14 +54,3 @@ export function amount(unit: string, value: number): string {
 export function moment(at: number): string {
   return `${new Date(at).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 }
-
-/** One line that says it all. */
-export function headline({ kind, subject, facts, rule }: Alert): string {
-  const whose = facts.name ?? subject;
-  if (kind === "threshold") return `${facts.percent}% of the ${facts.window} quota used: ${whose}`;
-  if (kind === "blocked") return `Quota used up: ${whose}`;
-  if (kind === "reset") return `Quota available again: ${whose}`;
-  if (kind === "test") return "Test alert from Headgate";
-  const where = subject === "" ? "" : ` (${subject})`;
-  return kind === "firing" ? `Firing: ${rule}${where}` : `Resolved: ${rule}${where}`;
-}

@@ -20,8 +20,8 @@ describe("usage", () => {
     await bench.hook.call(1);
     await quiet(rig);
     expect(bench.told().map(({ type, summary }) => [type, summary])).toEqual([
-      ["usage.threshold", "80% of the month quota used: usr_ann"],
-      ["usage.threshold", "95% of the month quota used: usr_ann"],
+      ["usage.threshold", "80% of the monthly quota used: usr_ann"],
+      ["usage.threshold", "95% of the monthly quota used: usr_ann"],
     ]);
     rig.emit("quota.used", quota(80, { windowStart: FEBRUARY, windowEnd: MARCH }));
     await bench.hook.call(2);
@@ -75,7 +75,10 @@ describe("usage", () => {
     await rig.clock.advance(1_000);
     rig.emit("quota.reset", quota(0, { subject: "usr_bob", user: "usr_bob", windowStart: MARCH }));
     await quiet(rig);
-    expect(bench.told().map(({ summary }) => summary)).toEqual(["80% of the month quota used: usr_bob", "Quota available again: usr_bob"]);
+    expect(bench.told().map(({ summary }) => summary)).toEqual([
+      "80% of the monthly quota used: usr_bob",
+      "Quota available again: usr_bob",
+    ]);
   });
 
   it("follows a user's own thresholds, as soon as they are set", async () => {

@@ -108,10 +108,10 @@ describe("latency, spend and breakers", () => {
     rig.emit("breaker.opened", { provider: "openai", model: "gpt-5", reason: "9 of 10 calls failed" });
     rig.emit("breaker.opened", { provider: "openai", model: "gpt-5-mini", reason: "no answer" });
     await pass(rig, 2);
-    expect(summaries()).toEqual(["Firing: breaker_open (openai/gpt-5)", "Firing: breaker_open (openai/gpt-5-mini)"]);
+    expect(summaries()).toEqual(["Firing: breaker_open openai/gpt-5", "Firing: breaker_open openai/gpt-5-mini"]);
     rig.emit("breaker.closed", { provider: "openai", model: "gpt-5" });
     await pass(rig, 4);
-    expect(summaries().slice(2)).toEqual(["Resolved: breaker_open (openai/gpt-5)"]);
+    expect(summaries().slice(2)).toEqual(["Resolved: breaker_open openai/gpt-5"]);
   });
 
   it("are not watched unless the config says so", async () => {

@@ -1,6 +1,7 @@
 import { type Database, GatewayError, type PersonalData } from "headgate";
-import { headline, type Kind } from "./alert.ts";
+import type { Kind } from "./alert.ts";
 import type { AlertTables, SentRow } from "./tables.ts";
+import { headline } from "./words.ts";
 
 export interface Page {
   readonly data: readonly Told[];

@@ -42,13 +42,18 @@ describe("mail", () => {
     }
     const expected = ["80% of your quota is used", "95% of your quota is used", "Your quota is used up", "Your quota is available again"];
     expect(subjects("ann@example.com")).toEqual(expected);
-    expect(subjects("ops@example.com")).toEqual(expected);
+    expect(subjects("ops@example.com")).toEqual([
+      "80% of the monthly quota used: ann@example.com",
+      "95% of the monthly quota used: ann@example.com",
+      "Quota used up: ann@example.com",
+      "Quota available again: ann@example.com",
+    ]);
     const [first] = to("ann@example.com");
     expect(first?.to).toEqual(["ann@example.com"]);
     expect(first?.text).toBe(
       [
         "Hello Ann,",
-        "80% of the month quota monthly is used: 800 tokens of 1,000 tokens.",
+        "80% of the monthly quota monthly is used: 800 tokens of 1,000 tokens.",
         "200 tokens remain. It starts anew: 2026-02-01 00:00 UTC.",
       ].join("\r\n\r\n"),
     );

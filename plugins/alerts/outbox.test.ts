@@ -95,8 +95,8 @@ describe("several instances", () => {
       for (const rig of rigs) await quiet(rig);
     }
     expect(bench.told().map(({ summary }) => summary)).toEqual([
-      "80% of the month quota used: usr_ann",
-      "95% of the month quota used: usr_ann",
+      "80% of the monthly quota used: usr_ann",
+      "95% of the monthly quota used: usr_ann",
     ]);
   });
 

@@ -41,9 +41,12 @@ export class UsageWatch {
   }
 
   take(kind: UsageNews["kind"], event: QuotaEvent): void {
-    const key = JSON.stringify([kind, accountOf(event), event.windowStart]);
     const thresholds = this.#parts.thresholds.peek(event.user);
-    if (thresholds && levelOf(kind, event, thresholds) <= this.#level(key)) return;
+    const level = thresholds ? levelOf(kind, event, thresholds) : Number.POSITIVE_INFINITY;
+    // The common case, and the only one for most calls.
+    if (level === 0) return;
+    const key = JSON.stringify([kind, accountOf(event), event.windowStart]);
+    if (level <= this.#level(key)) return;
     if (this.#waiting.size >= MOST && !this.#waiting.has(key)) return this.#parts.dropped.add(1);
     this.#waiting.set(key, { kind, event });
     if (!this.#pause) this.#work();
@@ -116,6 +119,9 @@ function levelOf(kind: UsageNews["kind"], { percent }: QuotaEvent, thresholds: r
   return Math.max(0, ...thresholds.filter((threshold) => threshold <= percent));
 }
 
+/** As one says it of a quota. */
+const WINDOWS: Readonly<Record<string, string>> = { day: "daily", week: "weekly", month: "monthly", once: "one-time" };
+
 function factsOf({ unit, window, windowEnd, used, limit, additional }: QuotaEvent, percent: number): Facts {
   const whole = limit + additional;
   return {
@@ -124,7 +130,7 @@ function factsOf({ unit, window, windowEnd, used, limit, additional }: QuotaEven
     limit: amount(unit, whole),
     remaining: amount(unit, Math.max(0, whole - used)),
     unit,
-    window,
+    window: WINDOWS[window] ?? window,
     resets: windowEnd === null ? "never" : moment(windowEnd),
   };
 }

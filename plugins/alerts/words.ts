@@ -8,11 +8,18 @@ export interface Template {
   readonly html: string;
 }
 
-const HELLO = "Hello {{name}},";
+interface Words {
+  /** One line that says it all, for people who look after the gateway. */
+  readonly headline: string;
+  /** The same to the user whom it is about. */
+  readonly subject?: string;
+  readonly sentences: readonly string[];
+}
 
-/** What is said when the config says nothing else: sentences, which mails set as paragraphs. */
-const SENTENCES: Record<Kind, { readonly subject: string; readonly sentences: readonly string[] }> = {
+/** What is said when the config says nothing else. */
+const WORDS: Record<Kind, Words> = {
   threshold: {
+    headline: "{{percent}}% of the {{window}} quota used: {{name}}",
     subject: "{{percent}}% of your quota is used",
     sentences: [
       "{{percent}}% of the {{window}} quota {{rule}} is used: {{used}} of {{limit}}.",
@@ -20,28 +27,33 @@ const SENTENCES: Record<Kind, { readonly subject: string; readonly sentences: re
     ],
   },
   blocked: {
+    headline: "Quota used up: {{name}}",
     subject: "Your quota is used up",
     sentences: [
-      "The {{window}} quota {{rule}} does not cover any more: {{used}} of {{limit}} are used, and requests are refused.",
+      "The {{window}} quota {{rule}} does not cover a request any more: {{used}} of {{limit}} are used.",
       "It starts anew: {{resets}}.",
     ],
   },
   reset: {
+    headline: "Quota available again: {{name}}",
     subject: "Your quota is available again",
     sentences: ["The {{window}} quota {{rule}} has started anew. {{limit}} are available.", "It starts anew again: {{resets}}."],
   },
-  firing: { subject: "Firing: {{rule}} {{subject}}", sentences: ["{{rule}} holds since {{at}}.", "Now: {{value}}."] },
-  resolved: { subject: "Resolved: {{rule}} {{subject}}", sentences: ["{{rule}} no longer holds, since {{at}}."] },
-  test: { subject: "Test alert from Headgate", sentences: ["This is a test. If you can read it, this channel works."] },
+  firing: { headline: "Firing: {{rule}} {{subject}}", sentences: ["{{rule}} holds since {{at}}.", "Now: {{value}}."] },
+  resolved: { headline: "Resolved: {{rule}} {{subject}}", sentences: ["{{rule}}, which held since {{at}}, holds no longer."] },
+  test: { headline: "Test alert from Headgate", sentences: ["This is a test. If you can read it, this channel works."] },
 };
 
-/** What an alert says, in sentences. */
-export function sentences({ kind, ...alert }: Alert): string[] {
-  return SENTENCES[kind].sentences.map((sentence) => filled(sentence, alert, plain));
+export function headline(alert: Alert): string {
+  return filled(WORDS[alert.kind].headline, alert, plain);
+}
+
+export function sentences(alert: Alert): string[] {
+  return WORDS[alert.kind].sentences.map((sentence) => filled(sentence, alert, plain));
 }
 
 /** A mail for an alert, by a template of the config's own or ours. */
-export function mail(alert: Alert, template: Template = ours(alert.kind)): Template {
+export function mail(alert: Alert, reader: "user" | "operators", template: Template = ours(alert.kind, reader)): Template {
   return {
     subject: filled(template.subject, alert, plain),
     text: filled(template.text, alert, plain),
@@ -49,11 +61,16 @@ export function mail(alert: Alert, template: Template = ours(alert.kind)): Templ
   };
 }
 
-function ours(kind: Kind): Template {
-  const { subject, sentences } = SENTENCES[kind];
-  const lines = kind === "test" || kind === "firing" || kind === "resolved" ? sentences : [HELLO, ...sentences];
+/** A user is spoken to; operators are told whom it is about. */
+function ours(kind: Kind, reader: "user" | "operators"): Template {
+  const { headline, subject = headline, sentences } = WORDS[kind];
+  const lines = reader === "user" ? ["Hello {{name}},", ...sentences] : [headline, ...sentences];
   const paragraphs = lines.map((line) => `<p>${line}</p>`).join("\n");
-  return { subject, text: `${lines.join("\n\n")}\n`, html: `<!doctype html>\n<html lang="en"><body>\n${paragraphs}\n</body></html>\n` };
+  return {
+    subject: reader === "user" ? subject : headline,
+    text: `${lines.join("\n\n")}\n`,
+    html: `<!doctype html>\n<html lang="en"><body>\n${paragraphs}\n</body></html>\n`,
+  };
 }
 
 const PLACEHOLDER = /\{\{([^{}]*)\}\}/g;
@@ -65,7 +82,7 @@ export function unknownPlaceholder(template: string): string | undefined {
 }
 
 /** One pass: what a fact says is not looked through for placeholders. */
-function filled(template: string, { facts, rule, subject }: Omit<Alert, "kind">, write: (value: string) => string): string {
+function filled(template: string, { facts, rule, subject }: Alert, write: (value: string) => string): string {
   const values: Readonly<Record<string, string | undefined>> = { ...facts, rule, subject, name: facts.name ?? subject };
   return template.replaceAll(PLACEHOLDER, (_, name: string) => write(values[name.trim()] ?? "")).trimEnd();
 }

@@ -41,8 +41,8 @@ describe("Slack", () => {
     expect(path).toBe("/services/T0/B0/x");
     expect(json).toEqual({
       text: [
-        "*80% of the month quota used: &lt;!channel&gt; &amp; co*",
-        "80% of the month quota monthly is used: 800 tokens of 1,000 tokens.",
+        "*80% of the monthly quota used: &lt;!channel&gt; &amp; co*",
+        "80% of the monthly quota monthly is used: 800 tokens of 1,000 tokens.",
         "200 tokens remain. It starts anew: 2026-02-01 00:00 UTC.",
       ].join("\n"),
     });

@@ -1,5 +1,5 @@
 import { type Clock, type Directory, type Secret, within } from "headgate";
-import { createTransport, type Transporter } from "nodemailer";
+import type { Transporter } from "nodemailer";
 import { type Alert, type Kind, type Topic, topicOf } from "../alert.ts";
 import { mail, type Template } from "../words.ts";
 import { audience, type Channel, type Delivery, DeliveryError } from "./channel.ts";
@@ -24,17 +24,20 @@ const MAILBOX = /^[^\s@<>()[\]\\,;:"\p{Cc}]+@[^\s@<>()[\]\\,;:"\p{Cc}]+$/u;
 export function email(options: EmailOptions, directory: Directory, clock: Clock): Channel {
   let transport: Transporter | undefined;
 
-  function open(): Transporter {
+  /** Loaded when first needed: most of what it can do is of no use to a gateway that sends no mail. */
+  async function open(): Promise<Transporter> {
+    const { createTransport } = await import("nodemailer");
     const limits = { connectionTimeout: STEP_MS, greetingTimeout: STEP_MS, socketTimeout: STEP_MS, dnsTimeout: STEP_MS };
     transport ??= createTransport({ url: options.url.reveal(), ...limits, disableFileAccess: true, disableUrlAccess: true });
     return transport;
   }
 
   async function addressed({ alert, recipient }: Delivery): Promise<{ to: string[]; alert: Alert }> {
-    if (recipient === "") return { to: [...options.to], alert };
-    const user = await directory.user(recipient);
+    const user = alert.user === null ? undefined : await directory.user(alert.user);
+    const named = (name: string | null | undefined) => (name ? { ...alert, facts: { ...alert.facts, name } } : alert);
+    if (recipient === "") return { to: [...options.to], alert: named(user?.email ?? user?.name) };
     if (!user?.email || !MAILBOX.test(user.email)) throw new DeliveryError("never", "no e-mail address is known");
-    return { to: [user.email], alert: { ...alert, facts: { ...alert.facts, name: user.name } } };
+    return { to: [user.email], alert: named(user.name) };
   }
 
   return {
@@ -48,10 +51,12 @@ export function email(options: EmailOptions, directory: Directory, clock: Clock)
       const { to, alert } = await addressed(delivery);
       // Objects, so that no text is taken apart into several addresses.
       const addresses = to.map((address) => ({ address, name: "" }));
-      const sending = open().sendMail({
+      const reader = delivery.recipient === "" ? "operators" : "user";
+      const transporter = await open();
+      const sending = transporter.sendMail({
         from: options.from,
         to: addresses,
-        ...mail(alert, options.templates[alert.kind]),
+        ...mail(alert, reader, options.templates[alert.kind]),
         messageId: `<${delivery.id}@headgate>`,
         headers: { "auto-submitted": "auto-generated" },
       });

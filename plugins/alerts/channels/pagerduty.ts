@@ -1,5 +1,6 @@
 import type { Secret } from "headgate";
-import { type Alert, headline, type Topic, topicOf } from "../alert.ts";
+import { type Alert, type Topic, topicOf } from "../alert.ts";
+import { headline } from "../words.ts";
 import { audience, type Channel } from "./channel.ts";
 import type { Post } from "./post.ts";
 
