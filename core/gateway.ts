@@ -14,6 +14,8 @@ import { DataFolder } from "./services/data-folder.ts";
 import { Events } from "./services/events.ts";
 import { createLogger, Logger, type RootLogger } from "./services/logger.ts";
 import { Metrics } from "./services/metrics.ts";
+import { FileSpools } from "./services/spool/spools.ts";
+import { Spools } from "./services/spool.ts";
 
 /** For calls that were cut short to tell their clients and settle, in ms. */
 const SETTLE_MS = 1_250;
@@ -55,6 +57,7 @@ class RunningGateway implements Gateway {
   readonly #generations = new Set<Generation>();
   readonly #server: Server;
   readonly #clock: Clock;
+  readonly #spools: FileSpools;
   #ownLogger: RootLogger | undefined;
   #current: Generation;
   #stopping: Promise<void> | undefined;
@@ -68,6 +71,9 @@ class RunningGateway implements Gateway {
       this.#scope.bind(bind(Logger, this.#ownLogger));
     }
     this.#clock = this.#scope.get(Clock);
+    const [metrics, logger] = [this.#scope.get(Metrics), this.#scope.get(Logger)];
+    this.#spools = new FileSpools(config.settings.data, { clock: this.#clock, metrics, logger });
+    if (!services.some(({ token }) => token === Spools)) this.#scope.bind(bind(Spools, this.#spools));
     this.#state.startedAt = this.#clock.monotonic();
     this.#current = new Generation(config, this.#scope, this.#state);
     this.#generations.add(this.#current);
@@ -137,6 +143,7 @@ class RunningGateway implements Gateway {
     await Promise.race([closed, this.#after(CLOSE_MS)]);
     this.#server.closeAllConnections();
     for (const generation of generations) await generation.stop();
+    this.#spools.close();
     await this.#ownLogger?.close(500);
   }
 

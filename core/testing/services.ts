@@ -4,6 +4,7 @@ import { Ids } from "../services/ids.ts";
 import { KeyValue } from "../services/key-value.ts";
 import { Logger } from "../services/logger.ts";
 import { Random } from "../services/random.ts";
+import { Spools } from "../services/spool.ts";
 import { Tokens } from "../services/tokens.ts";
 import { FakeClock } from "./clock.ts";
 import { FakeIds, FakeRandom } from "./random.ts";
@@ -80,6 +81,34 @@ export class FakeKeyValue implements KeyValue {
   }
 }
 
+/** Keeps records until they are asked for, or delivers them as soon as they are there. */
+export class FakeSpools implements Spools {
+  readonly instance = "ins_test";
+  readonly open: Spools["open"] = async ({ deliver }) => {
+    let delivered = Promise.resolve();
+    let backlog = 0;
+    return {
+      append: (record) => {
+        backlog += 1;
+        delivered = delivered
+          .then(() => deliver([record]))
+          .finally(() => {
+            backlog -= 1;
+          });
+        return true;
+      },
+      get backlog() {
+        return backlog;
+      },
+      drained: async () => {
+        await delivered;
+        return true;
+      },
+      close: async () => delivered,
+    };
+  };
+}
+
 /** Four bytes to a token, of a text or of a request's messages as JSON. */
 export const FAKE_TOKENS: Tokens = {
   text: (text) => ({ tokens: Math.ceil(Buffer.byteLength(text) / 4), estimated: false }),
@@ -108,6 +137,7 @@ export function fakeServices(bindings: readonly Binding[] = [], seed = 1): FakeS
     bind(Logger, fakes.logger),
     bind(KeyValue, fakes.keyValue),
     bind(Tokens, FAKE_TOKENS),
+    bind(Spools, new FakeSpools()),
   ];
   for (const binding of [...defaults, ...bindings]) scope.bind(binding);
   return { scope, ...fakes };
