@@ -5,8 +5,8 @@ const SLOW = "{core,plugins,presets,examples,test}/**/*.slow.test.ts";
 
 export default defineConfig(({ mode }) => ({
   // The package's own name resolves to its sources, as in every npm script.
-  resolve: { conditions: ["headgate-source", "node", "import", "default"] },
-  ssr: { resolve: { conditions: ["headgate-source", "node", "import", "default"] } },
+  resolve: { conditions: ["headgate-source", "node"] },
+  ssr: { resolve: { conditions: ["headgate-source", "node"] } },
   test: {
     include: mode === "slow" ? [SLOW] : ["{core,plugins,presets,examples,test}/**/*.test.ts"],
     exclude: mode === "slow" ? [] : [SLOW],

@@ -2,6 +2,8 @@ import type { Kysely, Transaction } from "kysely";
 import { token } from "../di.ts";
 import type { Health } from "../plugin.ts";
 
+export { isUnavailable } from "./database/errors.ts";
+
 export type SqlDialect = "sqlite" | "postgres";
 
 // biome-ignore lint/suspicious/noExplicitAny: a migration sees tables as they were at its time, which no type of today describes.
