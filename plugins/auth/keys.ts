@@ -109,6 +109,17 @@ export class Keys {
       .execute();
   }
 
+  async deleteOfUser(userId: string): Promise<number> {
+    const { numDeletedRows } = await this.#tables().deleteFrom("keys").where("user_id", "=", userId).executeTakeFirst();
+    return Number(numDeletedRows);
+  }
+
+  /** For a list, of one user or of all. */
+  listed(userId: string | undefined) {
+    const all = this.#tables().selectFrom("keys").selectAll();
+    return userId === undefined ? all : all.where("user_id", "=", userId);
+  }
+
   async touch(ids: readonly string[], now: number): Promise<void> {
     await this.#tables().updateTable("keys").set({ last_used_at: now }).where("id", "in", ids).execute();
   }

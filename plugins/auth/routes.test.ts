@@ -4,12 +4,20 @@ import { simulator } from "headgate/providers";
 import { startGateway, type TestGateway } from "headgate/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ADMIN, AuthRig, type Body, DEVELOPMENT_KEY, onDatabases } from "../../test/support/auth-rig.ts";
+import { injections } from "../../test/support/sql-injections.ts";
 
 const caller = (role: Role, user: string | null = null): Caller => ({ ...ADMIN, role, user, key: `key_of_${role}` });
 
-async function codeOf(work: Promise<unknown>): Promise<string> {
+/** What comes of each, one after the other: `ok` or the code of its refusal. */
+async function codesOf(...works: (() => Promise<unknown>)[]): Promise<string[]> {
+  const codes: string[] = [];
+  for (const work of works) codes.push(await codeOf(work));
+  return codes;
+}
+
+async function codeOf(work: () => Promise<unknown>): Promise<string> {
   try {
-    await work;
+    await work();
     return "ok";
   } catch (error) {
     return error instanceof GatewayError ? error.code : String(error);
@@ -29,18 +37,18 @@ onDatabases((open) => {
       for (const role of ROLES) {
         const expected = role === "admin" ? "permission_denied" : "ok";
         const all = [
-          rig.api("POST", "/api/users", { caller: manager, body: { role } }),
-          rig.api("POST", "/api/keys", { caller: manager, body: { name: "x", role } }),
-          rig.api("POST", "/api/keys", { caller: manager, body: { name: "x", user_id: users[role].id } }),
-          rig.api("PATCH", `/api/users/${users.user.id}`, { caller: manager, body: { role } }),
-          rig.api("PATCH", `/api/keys/${keys.user.id}`, { caller: manager, body: { role } }),
-          rig.api("PATCH", `/api/users/${users[role].id}`, { caller: manager, body: { plan: "pro" } }),
-          rig.api("POST", `/api/users/${users[role].id}/suspend`, { caller: manager }),
-          rig.api("PATCH", `/api/keys/${keys[role].id}`, { caller: manager, body: { name: "y" } }),
-          rig.api("POST", `/api/keys/${keys[role].id}/rotate`, { caller: manager }),
-          rig.api("POST", `/api/keys/${keys[role].id}/revoke`, { caller: manager }),
+          () => rig.api("POST", "/api/users", { caller: manager, body: { role } }),
+          () => rig.api("POST", "/api/keys", { caller: manager, body: { name: "x", role } }),
+          () => rig.api("POST", "/api/keys", { caller: manager, body: { name: "x", user_id: users[role].id } }),
+          () => rig.api("PATCH", `/api/users/${users.user.id}`, { caller: manager, body: { role } }),
+          () => rig.api("PATCH", `/api/keys/${keys.user.id}`, { caller: manager, body: { role } }),
+          () => rig.api("PATCH", `/api/users/${users[role].id}`, { caller: manager, body: { plan: "pro" } }),
+          () => rig.api("POST", `/api/users/${users[role].id}/suspend`, { caller: manager }),
+          () => rig.api("PATCH", `/api/keys/${keys[role].id}`, { caller: manager, body: { name: "y" } }),
+          () => rig.api("POST", `/api/keys/${keys[role].id}/rotate`, { caller: manager }),
+          () => rig.api("POST", `/api/keys/${keys[role].id}/revoke`, { caller: manager }),
         ];
-        expect(await Promise.all(all.map(codeOf)), role).toEqual(all.map(() => expected));
+        expect(await codesOf(...all), role).toEqual(all.map(() => expected));
       }
     });
 
@@ -49,7 +57,7 @@ onDatabases((open) => {
       const boss = await rig.user({ role: "admin" });
       const { id } = await rig.key({ user_id: boss.id });
       for (const action of ["rotate", "revoke"]) {
-        expect(await codeOf(rig.api("POST", `/api/keys/${id}/${action}`, { caller: caller("manager") }))).toBe("permission_denied");
+        expect(await codeOf(() => rig.api("POST", `/api/keys/${id}/${action}`, { caller: caller("manager") }))).toBe("permission_denied");
       }
     });
 
@@ -59,12 +67,12 @@ onDatabases((open) => {
       const key = await rig.key({ role, user_id: id });
       const self = { ...caller(role, id), key: key.id };
       const own = [
-        rig.api("PATCH", `/api/users/${id}`, { caller: self, body: { role: "user" } }),
-        rig.api("PATCH", `/api/keys/${key.id}`, { caller: self, body: { role: "user" } }),
-        rig.api("POST", `/api/users/${id}/activate`, { caller: self }),
-        rig.api("DELETE", `/api/users/${id}`, { caller: self }),
+        () => rig.api("PATCH", `/api/users/${id}`, { caller: self, body: { role: "user" } }),
+        () => rig.api("PATCH", `/api/keys/${key.id}`, { caller: self, body: { role: "user" } }),
+        () => rig.api("POST", `/api/users/${id}/activate`, { caller: self }),
+        () => rig.api("DELETE", `/api/users/${id}`, { caller: self }),
       ];
-      expect(await Promise.all(own.map(codeOf))).toEqual(own.map(() => "permission_denied"));
+      expect(await codesOf(...own)).toEqual(own.map(() => "permission_denied"));
       expect(await rig.api("PATCH", `/api/users/${id}`, { caller: self, body: { name: "Me", role } })).toMatchObject({ name: "Me", role });
     });
 
@@ -89,15 +97,73 @@ onDatabases((open) => {
       await rig.user({ email: "alice@example.com", external_id: "jwt/alice" });
       const bob = await rig.user({ email: "bob@example.com" });
       const tries = [
-        rig.user({ email: "ALICE@example.com" }),
-        rig.user({ external_id: "jwt/alice" }),
-        rig.api("PATCH", `/api/users/${bob.id}`, { body: { email: "Alice@Example.com" } }),
-        rig.api("PATCH", `/api/users/${bob.id}`, { body: { external_id: "jwt/alice" } }),
+        () => rig.user({ email: "ALICE@example.com" }),
+        () => rig.user({ external_id: "jwt/alice" }),
+        () => rig.api("PATCH", `/api/users/${bob.id}`, { body: { email: "Alice@Example.com" } }),
+        () => rig.api("PATCH", `/api/users/${bob.id}`, { body: { external_id: "jwt/alice" } }),
       ];
-      expect(await Promise.all(tries.map(codeOf))).toEqual(tries.map(() => "conflict"));
+      expect(await codesOf(...tries)).toEqual(tries.map(() => "conflict"));
       expect(await rig.api("PATCH", `/api/users/${bob.id}`, { body: { email: "bob@example.com", team: null } })).toMatchObject({
         team: null,
       });
+    });
+  });
+});
+
+onDatabases((open) => {
+  describe("lists", () => {
+    const names = (list: Body) => list.data.map(({ name }: Body) => name);
+
+    it("of users are found by any part of what is known of them, in any case, and by their fields", async () => {
+      const rig = new AuthRig(await open());
+      const made = [
+        { name: "Alice Ames", email: "alice@one.example", plan: "pro", team: "red" },
+        { name: "Bob", email: "bob@two.example", status: "suspended", team: "red" },
+        { name: "100%_sure!", external_id: "jwt/Carol", role: "viewer" },
+      ];
+      for (const body of made) {
+        await rig.user(body);
+        await rig.clock.advance(1);
+      }
+      const find = async (query: Record<string, string>) => names(await rig.api("GET", "/api/users", { query }));
+      expect(await find({})).toEqual(["100%_sure!", "Bob", "Alice Ames"]);
+      expect(await find({ q: "EXAMPLE" })).toEqual(["Bob", "Alice Ames"]);
+      expect(await find({ q: "carol" })).toEqual(["100%_sure!"]);
+      expect(await find({ q: "%" })).toEqual(["100%_sure!"]);
+      expect(await find({ q: "0%_s" })).toEqual(["100%_sure!"]);
+      expect(await find({ q: "!" })).toEqual(["100%_sure!"]);
+      expect(await find({ q: "A_es" })).toEqual([]);
+      expect(await find({ team: "red", status: "active" })).toEqual(["Alice Ames"]);
+      expect(await find({ plan: "pro" })).toEqual(["Alice Ames"]);
+      expect(await find({ role: "viewer" })).toEqual(["100%_sure!"]);
+    });
+
+    it("are read page by page, nothing twice and nothing left out", async () => {
+      const rig = new AuthRig(await open());
+      const { id } = await rig.user({ name: "Alice" });
+      for (let at = 0; at < 7; at++) await rig.key({ name: `key ${at}`, user_id: at % 2 ? id : null });
+      const seen: string[] = [];
+      let cursor: string | null = "";
+      while (cursor !== null) {
+        const list: Body = await rig.api("GET", "/api/keys", { query: { limit: "3", ...(cursor ? { cursor } : {}) } });
+        seen.push(...names(list));
+        cursor = list.next_cursor;
+      }
+      expect(seen.toSorted()).toEqual(Array.from({ length: 7 }, (_, at) => `key ${at}`));
+      expect(names(await rig.api("GET", "/api/keys", { query: { user_id: id } })).toSorted()).toEqual(["key 1", "key 3", "key 5"]);
+    });
+
+    it("E1: SQL in a search, a filter or a cursor is a text like any other", async () => {
+      const rig = new AuthRig(await open());
+      await rig.user({ name: "Alice" });
+      for (const text of injections) {
+        expect((await rig.api("GET", "/api/users", { query: { q: text } })).data).toEqual([]);
+        expect((await rig.api("GET", "/api/keys", { query: { user_id: text } })).data).toEqual([]);
+        await expect(rig.api("GET", "/api/users", { query: { cursor: text } })).rejects.toThrow(/cursor/);
+        const place = Buffer.from(JSON.stringify([0, text])).toString("base64url");
+        expect((await rig.api("GET", "/api/users", { query: { cursor: place } })).data).toEqual([]);
+      }
+      expect((await rig.api("GET", "/api/users")).data).toHaveLength(1);
     });
   });
 });

@@ -1,4 +1,5 @@
 import type { Database, Ids, Role } from "headgate";
+import { sql } from "kysely";
 import type { Status, Tables, UserRow } from "./tables.ts";
 
 /** Somebody as a trusted key or a token names them. */
@@ -22,6 +23,16 @@ export interface UserFields {
   readonly status_reason: string | null;
   readonly notes: string | null;
 }
+
+export interface UserFilter {
+  readonly q?: string | undefined;
+  readonly status?: Status | undefined;
+  readonly role?: Role | undefined;
+  readonly plan?: string | undefined;
+  readonly team?: string | undefined;
+}
+
+const SEARCHED = ["id", "email", "name", "external_id"] as const;
 
 /** The table `users`. Times are epoch ms. */
 export class Users {
@@ -85,6 +96,18 @@ export class Users {
       .where("id", "!=", id ?? "")
       .executeTakeFirst();
     return found !== undefined;
+  }
+
+  /** For a list: those that a filter fits, and whose id, address, name or external id holds the text `q` in any case. */
+  listed({ q, ...filter }: UserFilter) {
+    let users = this.#tables().selectFrom("users").selectAll();
+    for (const column of ["status", "role", "plan", "team"] as const) {
+      const value = filter[column];
+      if (value !== undefined) users = users.where(column, "=", value as never);
+    }
+    if (q === undefined) return users;
+    const pattern = `%${q.toLowerCase().replaceAll(/[!%_]/g, "!$&")}%`;
+    return users.where(({ or, ref }) => or(SEARCHED.map((column) => sql<boolean>`lower(${ref(column)}) like ${pattern} escape '!'`)));
   }
 
   async delete(id: string): Promise<boolean> {

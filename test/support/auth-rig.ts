@@ -16,7 +16,7 @@ import {
 import { auth } from "headgate/plugins";
 import { type ExchangeParts, exchange, type FakeExchange, fakeServices, jsonReply } from "headgate/testing";
 import { migrations } from "../../plugins/auth/tables.ts";
-import { memoryDatabase } from "./memory-database.ts";
+import { eachDatabase, type OpenedDatabase } from "./databases.ts";
 
 export const ADMIN: Caller = { user: null, key: "key_admin", team: null, plan: "trial", segment: "standard", role: "admin", name: "admin" };
 export const DEVELOPMENT_KEY = "hg_dev_of_the_tests";
@@ -129,7 +129,7 @@ export class AuthRig {
   }
 }
 
-/** One suite on every database; `open` gives a fresh one with the tables of auth. */
-export function onDatabases(suite: (open: () => Promise<Database>) => void): void {
-  suite(() => memoryDatabase(migrations));
+/** One suite on both databases; `open` gives a fresh one with the tables of auth. */
+export function onDatabases(suite: (open: () => Promise<OpenedDatabase>) => void): void {
+  eachDatabase("auth", (open) => suite(() => open(migrations)));
 }

@@ -1,11 +1,11 @@
-import { type ApiRequest, type ApiRoute, apiRoute, type Caller, GatewayError } from "headgate";
+import { type ApiRequest, type ApiRoute, apiRoute, type Caller, GatewayError, page, pageOf } from "headgate";
 import type { Directory } from "../directory.ts";
 import { DAY_MS, type Terms } from "../identity.ts";
 import { newKey } from "../key.ts";
 import { type KeyFields, rotateAt } from "../keys.ts";
 import type { KeyRow } from "../tables.ts";
 import { actorOf, checkGrant, checkRank, missing } from "./permission.ts";
-import { KeyChange, KeyShape, NewKeyBody, Rotation, shownKey } from "./shapes.ts";
+import { KeyChange, KeyQuery, KeyShape, NewKeyBody, Rotation, shownKey } from "./shapes.ts";
 
 export function keyRoutes(directory: Directory, terms: Terms): ApiRoute[] {
   const { keys, users } = directory;
@@ -28,6 +28,7 @@ export function keyRoutes(directory: Directory, terms: Terms): ApiRoute[] {
       access: "manager",
       summary: "Create a key; the answer shows it, once",
       command: "keys create",
+      once: true,
       body: NewKeyBody,
       reply: KeyShape,
       async handle(request) {
@@ -43,6 +44,19 @@ export function keyRoutes(directory: Directory, terms: Terms): ApiRoute[] {
         const now = directory.now().wall;
         const fields = { ...NO_RESTRICTIONS, ...columns(body), name: body.name, user_id, role, rotate_every_days };
         return { status: 201, body: shownKey(await keys.create(made, fields, now), terms, now, made.text) };
+      },
+    }),
+    apiRoute({
+      method: "GET",
+      path: "/api/keys",
+      access: "viewer",
+      summary: "Keys, newest first",
+      command: "keys list",
+      query: KeyQuery,
+      reply: pageOf(KeyShape),
+      async handle({ query: { user_id, ...query } }) {
+        const now = directory.now().wall;
+        return { body: await page(keys.listed(user_id), query, (key) => shownKey(key, terms, now)) };
       },
     }),
     apiRoute({
@@ -92,6 +106,7 @@ export function keyRoutes(directory: Directory, terms: Terms): ApiRoute[] {
       access: "manager",
       summary: "Replace a key by a new one, which the answer shows, once; the old one works for some days more",
       command: "keys rotate",
+      once: true,
       body: Rotation,
       reply: KeyShape,
       async handle(request) {

@@ -1,4 +1,4 @@
-import { ROLES } from "headgate";
+import { pageQuery, ROLES } from "headgate";
 import { z } from "zod";
 import { emailOf } from "../forwarded-user.ts";
 import { API_ROUTE } from "../gate.ts";
@@ -69,6 +69,15 @@ export const NewKeyBody = z.strictObject({
 });
 export const KeyChange = z.strictObject(keyFields).partial();
 export const Rotation = z.strictObject({ overlap_days: z.int().min(0).max(365).optional() });
+
+export const UserQuery = pageQuery().extend({
+  q: line(200).optional(),
+  status: z.enum(STATUSES).optional(),
+  role: role.optional(),
+  plan: label().optional(),
+  team: label().optional(),
+});
+export const KeyQuery = pageQuery().extend({ user_id: line(200).optional() });
 
 const moment = z.string().nullable();
 

@@ -1,9 +1,9 @@
-import { type ApiRequest, type ApiRoute, apiRoute, type Caller, GatewayError } from "headgate";
+import { type ApiRequest, type ApiRoute, apiRoute, type Caller, GatewayError, page, pageOf } from "headgate";
 import type { Directory } from "../directory.ts";
 import type { Status, UserRow } from "../tables.ts";
 import type { UserFields } from "../users.ts";
 import { actorOf, checkGrant, checkRank, missing } from "./permission.ts";
-import { NewUser, Reason, shownUser, UserChange, UserShape } from "./shapes.ts";
+import { NewUser, Reason, shownUser, UserChange, UserQuery, UserShape } from "./shapes.ts";
 
 export function userRoutes(directory: Directory, terms: { readonly defaultPlan: string }): ApiRoute[] {
   const { users, keys } = directory;
@@ -58,6 +58,16 @@ export function userRoutes(directory: Directory, terms: { readonly defaultPlan: 
         if (!user) throw taken();
         return { status: 201, body: shownUser(user) };
       },
+    }),
+    apiRoute({
+      method: "GET",
+      path: "/api/users",
+      access: "viewer",
+      summary: "Users, newest first; `q` looks in id, address, name and external id",
+      command: "users list",
+      query: UserQuery,
+      reply: pageOf(UserShape),
+      handle: async ({ query: { limit, cursor, ...filter } }) => ({ body: await page(users.listed(filter), { limit, cursor }, shownUser) }),
     }),
     apiRoute({
       method: "GET",
