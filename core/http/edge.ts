@@ -104,9 +104,16 @@ export function checkHost(host: string | undefined, allowed: ReadonlySet<string>
   if (!allowed.has(name) && !allowed.has(host.toLowerCase())) throw new GatewayError("host_not_allowed");
 }
 
-/** Whether the caller is on this machine; one that a proxy here speaks for is not. */
+/**
+ * Whether the caller is on this machine; one that a proxy here speaks for is not, nor a web page in a browser here, also
+ * when it comes by a name of its own that leads to this machine (DNS rebinding).
+ */
 export function isLocal({ socket, headers }: IncomingMessage): boolean {
   const { remoteAddress } = socket;
+  const { host = "", origin } = headers;
   const proxied = headers.forwarded !== undefined || headers["x-forwarded-for"] !== undefined;
-  return !proxied && remoteAddress !== undefined && /^(?:127\.|::1$|::ffff:127\.)/.test(remoteAddress);
+  const loopbackName = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i.test(host);
+  const ownPage = origin === undefined || origin === `http://${host}` || origin === `https://${host}`;
+  const crossSite = headers["sec-fetch-site"] === "cross-site" || !ownPage || !loopbackName;
+  return !proxied && !crossSite && remoteAddress !== undefined && /^(?:127\.|::1$|::ffff:127\.)/.test(remoteAddress);
 }
