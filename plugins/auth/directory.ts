@@ -1,4 +1,4 @@
-import type { Clock, Database, Ids } from "headgate";
+import type { Clock, Database, Ids, Logger } from "headgate";
 import { type Identity, identityOfKey, type Moment, revoked, type Terms } from "./identity.ts";
 import { Keys } from "./keys.ts";
 import { LookUp } from "./look-up.ts";
@@ -6,6 +6,15 @@ import { People, type PeopleTerms } from "./people.ts";
 import { Users } from "./users.ts";
 
 const TOPIC = "auth";
+/** Between two log lines about the same outage, in ms. */
+const SILENT_MS = 30_000;
+
+export interface DirectoryParts {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly logger: Logger;
+}
 
 /** What changed: one key, or one user with all keys. */
 export interface Change {
@@ -25,16 +34,25 @@ export class Directory {
   readonly #database: Database;
   readonly #clock: Clock;
 
-  constructor(database: Database, clock: Clock, ids: Ids, terms: Terms & PeopleTerms) {
+  readonly #logger: Logger;
+  #silentUntil = Number.NEGATIVE_INFINITY;
+
+  constructor({ database, clock, ids, logger }: DirectoryParts, terms: Terms & PeopleTerms) {
     this.#database = database;
     this.#clock = clock;
+    this.#logger = logger;
     this.users = new Users(database, ids);
     this.keys = new Keys(database, ids);
-    this.people = new People(this.users, clock, terms);
-    this.identities = new LookUp(clock, async (hash) => {
-      const found = await this.keys.byHash(hash);
-      return found && identityOfKey(found.key, found.user, terms, this.now());
-    });
+    const failed = (error: unknown) => this.#failed(error);
+    this.people = new People(this.users, clock, terms, failed);
+    this.identities = new LookUp(
+      clock,
+      async (hash) => {
+        const found = await this.keys.byHash(hash);
+        return found && identityOfKey(found.key, found.user, terms, this.now());
+      },
+      failed,
+    );
   }
 
   readonly now = (): Moment => ({ wall: this.#clock.now().getTime(), monotonic: this.#clock.monotonic() });
@@ -53,6 +71,14 @@ export class Directory {
   async tell(change: Change): Promise<void> {
     this.#apply(change);
     await this.#database.publish(TOPIC, JSON.stringify(change));
+  }
+
+  /** A database that is away fails every look-up; that is worth a line now and then. */
+  #failed(error: unknown): void {
+    const now = this.#clock.monotonic();
+    if (now < this.#silentUntil) return;
+    this.#silentUntil = now + SILENT_MS;
+    this.#logger.warn({ err: error }, "callers cannot be looked up; those known of late are served from memory");
   }
 
   #apply({ key, user, revoked: isRevoked }: Change): void {

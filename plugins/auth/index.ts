@@ -49,7 +49,7 @@ export const auth = definePlugin({
   },
   before: ["audit", "usage", "rate-limit", "idempotency", "quota", "alerts"],
   setup(options, { database, catalogue, clock, ids, http, events, metrics, logger, folder }) {
-    const directory = new Directory(database, clock, ids, options);
+    const directory = new Directory({ database, clock, ids, logger }, options);
     const tokens = options.jwt && new JwtReader(options.jwt, directory.people, http, clock);
     const authenticator = new Authenticator(directory.identities, new Failures(clock, options.failuresPerMinute), tokens);
     const uses = new UseLog(directory, clock, logger);

@@ -32,6 +32,7 @@ interface Entry<Value> {
 export class LookUp<Value> {
   readonly #load: (key: string) => Promise<Value | undefined>;
   readonly #clock: Clock;
+  readonly #onFailure: (error: unknown) => void;
   readonly #known = new Recent<Entry<Value>>(KEPT);
   readonly #absent = new Recent<number>(KEPT);
   /** Questions that a caller may share. */
@@ -41,9 +42,11 @@ export class LookUp<Value> {
   /** Counts what was said to have changed: an answer from before that is not kept. */
   #changes = 0;
 
-  constructor(clock: Clock, load: (key: string) => Promise<Value | undefined>) {
+  /** `onFailure` hears of every answer that did not come, or not in time. */
+  constructor(clock: Clock, load: (key: string) => Promise<Value | undefined>, onFailure: (error: unknown) => void = ignore) {
     this.#clock = clock;
     this.#load = load;
+    this.#onFailure = onFailure;
   }
 
   /** What is kept, of both kinds. */
@@ -76,6 +79,7 @@ export class LookUp<Value> {
         return await within(this.#clock, WAIT_MS, this.#ask(key));
       } catch (error) {
         cause = error;
+        this.#onFailure(error);
         this.#awayUntil = this.#clock.monotonic() + AWAY_MS;
       }
     }

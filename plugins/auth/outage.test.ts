@@ -59,6 +59,9 @@ onDatabases((open) => {
         await rig.clock.advance(MINUTE);
       }
       expect(await rig.outcome(known.key), "after 20 minutes").toBe("dependency_unavailable");
+      const told = rig.fakes.logger.lines.filter(({ message }) => message.startsWith("callers cannot be looked up"));
+      expect(told.length).toBeGreaterThan(0);
+      expect(told.length).toBeLessThanOrEqual(21);
       database.away = false;
       await rig.clock.advance(250);
       expect(await outcomes()).toEqual({

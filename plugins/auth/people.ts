@@ -23,11 +23,11 @@ export class People {
   readonly #met: LookUp<UserRow>;
   readonly #created = new Recent<{ since: number; count: number }>(1_000);
 
-  constructor(users: Users, clock: Clock, terms: PeopleTerms) {
+  constructor(users: Users, clock: Clock, terms: PeopleTerms, onFailure: (error: unknown) => void) {
     this.#users = users;
     this.#clock = clock;
     this.#terms = terms;
-    this.#met = new LookUp(clock, (subject) => users.byProfile(profileOf(subject)));
+    this.#met = new LookUp(clock, (subject) => users.byProfile(profileOf(subject)), onFailure);
   }
 
   /** Fresh from memory, or undefined. */

@@ -33,7 +33,11 @@ const userFields = {
   team: label().nullable(),
   segment: label(),
   role,
-  notes: z.string().max(4_000).nullable(),
+  notes: z
+    .string()
+    .max(4_000)
+    .regex(/^[^\0]*$/)
+    .nullable(),
 };
 
 export const NewUser = z.strictObject({ ...z.strictObject(userFields).partial().shape, status: z.enum(STATUSES).default("active") });
