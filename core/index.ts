@@ -42,7 +42,7 @@ export * from "./services/ids.ts";
 export { KeyValue } from "./services/key-value.ts";
 export { Logger } from "./services/logger.ts";
 export * from "./services/metrics.ts";
-export * from "./services/personal-data.ts";
+export { type PersonalData, PersonalDataRegistry } from "./services/personal-data.ts";
 export { watchProcess } from "./services/process-metrics.ts";
 export * from "./services/random.ts";
 export * from "./services/spool.ts";
