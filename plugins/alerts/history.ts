@@ -1,71 +1,53 @@
-import { type Database, GatewayError, type PersonalData } from "headgate";
-import type { Kind } from "./alert.ts";
+import { type Database, type Page, type PersonalData, page, pageOf, pageQuery } from "headgate";
+import { z } from "zod";
+import { KINDS, type Kind } from "./alert.ts";
 import type { AlertTables, SentRow } from "./tables.ts";
 import { headline } from "./words.ts";
 
-export interface Page {
-  readonly data: readonly Told[];
-  /** Where the next page begins; null on the last. */
-  readonly next: string | null;
-}
+const ORDER = { sent_at: "integer", id: "text" } as const;
+
+export const HistoryQuery = pageQuery(ORDER);
+
+const time = z.iso.datetime();
 
 /** An alert that was told, as the API shows it. */
-interface Told {
-  readonly id: string;
-  readonly kind: string;
-  readonly summary: string;
-  readonly rule: string;
-  readonly subject: string;
-  readonly user: string | null;
-  readonly at: string;
-  readonly resolvedAt: string | null;
-  readonly facts: Readonly<Record<string, string>>;
-  /** What became of its messages; for operators alone. */
-  readonly deliveries?: readonly {
-    readonly channel: string;
-    readonly state: string;
-    readonly attempts: number;
-    readonly error: string | null;
-  }[];
+const Told = z.strictObject({
+  id: z.string(),
+  kind: z.enum(KINDS),
+  summary: z.string(),
+  rule: z.string(),
+  subject: z.string(),
+  user_id: z.string().nullable(),
+  sent_at: time,
+  resolved_at: time.nullable(),
+  facts: z.record(z.string(), z.string()),
+});
+type Told = z.output<typeof Told>;
+
+/** What became of the messages, for operators alone. */
+const Delivery = z.strictObject({ channel: z.string(), state: z.string(), attempts: z.int(), error: z.string().nullable() });
+type Delivery = z.output<typeof Delivery>;
+
+export const OwnHistory = pageOf(Told);
+export const History = pageOf(Told.extend({ deliveries: z.array(Delivery) }));
+
+/** Alerts that were told, newest first; of one user, or of all. */
+export function historyPage(db: Database, query: z.output<typeof HistoryQuery>, user?: string): Promise<Page<Told>> {
+  const all = db.tables<AlertTables>().selectFrom("alert_sent").selectAll();
+  return page(user === undefined ? all : all.where("user_id", "=", user), query, shown, ORDER);
 }
 
-export interface PageQuery {
-  readonly limit: number;
-  readonly cursor?: string | undefined;
-  readonly user?: string | undefined;
-  readonly deliveries?: boolean;
-}
-
-/** Alerts that were told, newest first. */
-export async function historyPage(db: Database, { limit, cursor, user, deliveries = false }: PageQuery): Promise<Page> {
-  const tables = db.tables<AlertTables>();
-  let query = tables.selectFrom("alert_sent").selectAll();
-  if (user !== undefined) query = query.where("user_id", "=", user);
-  if (cursor !== undefined) {
-    const [at, id] = readCursor(cursor);
-    query = query.where((eb) => eb.or([eb("sent_at", "<", at), eb.and([eb("sent_at", "=", at), eb("id", "<", id)])]));
-  }
-  const rows = await query
-    .orderBy("sent_at", "desc")
-    .orderBy("id", "desc")
-    .limit(limit + 1)
-    .execute();
-  const page = rows.slice(0, limit);
-  const last = page.at(-1);
-  const next = rows.length > limit && last ? writeCursor(last) : null;
-  if (!deliveries || page.length === 0) return { data: page.map(shown), next };
-  const sent = await tables
-    .selectFrom("alert_outbox")
-    .select(["alert_id", "channel", "state", "attempts", "error"])
-    .where(
-      "alert_id",
-      "in",
-      page.map(({ id }) => id),
-    )
-    .orderBy("channel")
-    .execute();
-  const of = (id: string) => sent.filter(({ alert_id }) => alert_id === id).map(({ alert_id: _, ...delivery }) => delivery);
-  return { data: page.map((row) => ({ ...shown(row), deliveries: of(row.id) })), next };
+/** The same page with what became of the messages of each. */
+export async function withDeliveries(db: Database, page: Page<Told>): Promise<Page<Told & { deliveries: Delivery[] }>> {
+  const ids = page.data.map(({ id }) => id);
+  const columns = ["alert_id", "channel", "state", "attempts", "error"] as const;
+  const rows =
+    ids.length === 0
+      ? []
+      : await db.tables<AlertTables>().selectFrom("alert_outbox").select(columns).where("alert_id", "in", ids).orderBy("channel").execute();
+  const byAlert = Map.groupBy(rows, ({ alert_id }) => alert_id);
+  const deliveries = (id: string) => (byAlert.get(id) ?? []).map(({ alert_id: _, ...delivery }) => delivery);
+  return { ...page, data: page.data.map((told) => ({ ...told, deliveries: deliveries(told.id) })) };
 }
 
 /** What the tables hold about a user. Once erased, an alert is told again when its cause comes again. */
@@ -75,7 +57,7 @@ export function personalData(db: Database): PersonalData {
       const tables = db.reports<AlertTables>();
       const rows = await tables.selectFrom("alert_sent").selectAll().where("user_id", "=", user).orderBy("sent_at").execute();
       const own = await tables.selectFrom("alert_thresholds").select("thresholds").where("user_id", "=", user).executeTakeFirst();
-      return { alerts: rows.map(shown), alertThresholds: own ? JSON.parse(own.thresholds) : null };
+      return { alerts: rows.map(shown), alert_thresholds: own ? JSON.parse(own.thresholds) : null };
     },
     erase: (user) =>
       db.transaction<AlertTables, number>(async (tables) => {
@@ -89,22 +71,18 @@ export function personalData(db: Database): PersonalData {
   };
 }
 
-function shown(row: SentRow): Told {
-  const { id, rule, subject, user_id: user, sent_at, resolved_at } = row;
-  const kind = row.kind as Kind;
-  const facts = JSON.parse(row.facts);
-  const resolvedAt = resolved_at === null ? null : new Date(resolved_at).toISOString();
-  const summary = headline({ id, kind, rule, subject, user, at: sent_at, facts });
-  return { id, kind, summary, rule, subject, user, at: new Date(sent_at).toISOString(), resolvedAt, facts };
-}
-
-function writeCursor({ sent_at, id }: SentRow): string {
-  return Buffer.from(`${sent_at} ${id}`).toString("base64url");
-}
-
-function readCursor(cursor: string): [at: number, id: string] {
-  const [at = "", id = ""] = Buffer.from(cursor, "base64url").toString().split(" ");
-  if (!/^\d{1,15}$/.test(at) || id === "")
-    throw new GatewayError("invalid_request", { message: "This cursor is none of ours.", param: "cursor" });
-  return [Number(at), id];
+function shown({ id, kind, rule, subject, user_id, sent_at, resolved_at, facts }: SentRow): Told {
+  const alert = { id, kind: kind as Kind, rule, subject, user: user_id, at: sent_at, facts: JSON.parse(facts) };
+  const iso = (at: number) => new Date(at).toISOString();
+  return {
+    id,
+    kind: alert.kind,
+    summary: headline(alert),
+    rule,
+    subject,
+    user_id,
+    sent_at: iso(sent_at),
+    resolved_at: resolved_at === null ? null : iso(resolved_at),
+    facts: alert.facts,
+  };
 }

@@ -83,7 +83,7 @@ describe("a channel", () => {
     await quiet(rig);
     expect(bench.hook.calls).toEqual([]);
     const { body } = await rig.route("GET /api/alerts");
-    expect(body).toMatchObject({ data: [{ kind: "threshold", deliveries: [] }], next: null });
+    expect(body).toMatchObject({ data: [{ kind: "threshold", deliveries: [] }], next_cursor: null });
   });
 });
 

@@ -37,6 +37,8 @@ export class Outbox {
   /** How often in a row the channel could not be reached, and until when it is left alone (monotonic ms). */
   #failures = 0;
   #pausedUntil = 0;
+  /** Whether the database could not be asked at the last look. */
+  #blind = false;
 
   constructor(channel: Channel, parts: OutboxParts) {
     this.#channel = channel;
@@ -69,9 +71,12 @@ export class Outbox {
           if (!row) break;
           await this.#try(row);
         }
+        this.#blind = false;
       } catch (error) {
-        // The database is away; what is due is found again at the next wake.
-        this.#parts.logger.warn({ err: error, channel: this.#channel.name }, "the outbox of alerts could not be read or written");
+        // What is due is found again at the next wake.
+        if (!this.#blind)
+          this.#parts.logger.warn({ err: error, channel: this.#channel.name }, "the outbox of alerts waits for the database");
+        this.#blind = true;
       }
     }
   }

@@ -30,6 +30,8 @@ export class Rounds {
   readonly #heard = new Map<string, number>();
   #timer: Timer | undefined;
   #working: Promise<void> | undefined;
+  /** Whether the database could not be asked in the last round. */
+  #blind = false;
   #swept = Number.NEGATIVE_INFINITY;
   #pruned = Number.NEGATIVE_INFINITY;
 
@@ -49,7 +51,15 @@ export class Rounds {
   #round(): void {
     this.#parts.wake();
     this.#working ??= this.#look()
-      .catch((error) => this.#parts.logger.warn({ err: error }, "health alerts wait for the database"))
+      .then(
+        () => {
+          this.#blind = false;
+        },
+        (error) => {
+          if (!this.#blind) this.#parts.logger.warn({ err: error }, "health alerts wait for the database");
+          this.#blind = true;
+        },
+      )
       .finally(() => {
         this.#working = undefined;
       });

@@ -16,18 +16,20 @@ describe("the API", () => {
     let cursor: string | null = null;
     do {
       const query: Record<string, string> = { limit: "2", ...(cursor ? { cursor } : {}) };
-      const page = (await rig.route("GET /api/alerts", { query })).body as unknown as { data: { subject: string }[]; next: string | null };
+      const page = (await rig.route("GET /api/alerts", { query })).body as unknown as {
+        data: { subject: string }[];
+        next_cursor: string | null;
+      };
       seen.push(...page.data.map(({ subject }) => subject));
-      cursor = page.next;
+      cursor = page.next_cursor;
     } while (cursor);
     expect(seen).toEqual(["usr_4", "usr_3", "usr_2", "usr_1", "usr_0"]);
     const caller = { user: "usr_3", key: null, team: null, plan: "pro", segment: "standard", role: "user", name: "Three" } as const;
     const mine = (await rig.route("GET /api/me/alerts", { caller })).body;
-    expect(mine).toMatchObject({ data: [{ subject: "usr_3", user: "usr_3" }], next: null });
-    await expect(rig.route("GET /api/alerts", { query: { cursor: "bm9uZQ" } })).rejects.toMatchObject({
-      code: "invalid_request",
-      param: "cursor",
-    });
+    expect(mine).toMatchObject({ object: "list", data: [{ subject: "usr_3", user_id: "usr_3" }], next_cursor: null });
+    await expect(rig.route("GET /api/alerts", { query: { cursor: "bm9uZQ" } })).rejects.toThrow("none of ours");
+    const ones = (await rig.route("GET /api/alerts", { query: { user_id: "usr_2" } })).body;
+    expect(ones).toMatchObject({ data: [{ subject: "usr_2", deliveries: [{ channel: "webhook:ops", state: "sent", attempts: 1 }] }] });
   });
 
   it("sends a test through every channel and says how each went", async () => {
@@ -56,11 +58,11 @@ describe("the API", () => {
     await bench.hook.call(1);
     await rig.route("PUT /api/users/:id/alert-thresholds", { params: { id: "usr_ann" }, body: { thresholds: [42] } });
     const kept = await rig.hooks.personalData?.export("usr_ann");
-    expect(kept).toMatchObject({ alerts: [{ user: "usr_ann", kind: "threshold" }], alertThresholds: [42] });
+    expect(kept).toMatchObject({ alerts: [{ user_id: "usr_ann", kind: "threshold" }], alert_thresholds: [42] });
     expect(JSON.stringify(kept)).not.toContain("usr_bob");
     expect(await rig.hooks.personalData?.erase("usr_ann")).toBe(3);
     expect(await rig.hooks.personalData?.erase("usr_ann")).toBe(0);
-    expect(await rig.hooks.personalData?.export("usr_ann")).toEqual({ alerts: [], alertThresholds: null });
-    expect(await rig.hooks.personalData?.export("usr_bob")).toMatchObject({ alerts: [{ user: "usr_bob" }] });
+    expect(await rig.hooks.personalData?.export("usr_ann")).toEqual({ alerts: [], alert_thresholds: null });
+    expect(await rig.hooks.personalData?.export("usr_bob")).toMatchObject({ alerts: [{ user_id: "usr_bob" }] });
   });
 });

@@ -2,7 +2,7 @@ import { type ApiRoute, apiRoute, type Clock, type Database, type Ids } from "he
 import { z } from "zod";
 import type { Alert } from "./alert.ts";
 import { type Channel, DeliveryError } from "./channels/channel.ts";
-import { historyPage } from "./history.ts";
+import { History, HistoryQuery, historyPage, OwnHistory, withDeliveries } from "./history.ts";
 import type { Thresholds } from "./thresholds.ts";
 
 export interface RouteParts {
@@ -13,12 +13,18 @@ export interface RouteParts {
   readonly thresholds: Thresholds;
 }
 
-const paging = { limit: z.coerce.number().int().min(1).max(200).default(50), cursor: z.string().max(200).optional() };
-const MyPage = z.strictObject(paging);
-const AnyPage = z.strictObject({ ...paging, user: z.string().max(200).optional() });
-const OwnThresholds = z.strictObject({
-  /** Percents of a quota; empty for none, null for everybody's again. */
-  thresholds: z.array(z.int().min(1).max(100)).max(10).nullable(),
+const AnyHistoryQuery = HistoryQuery.extend({
+  user_id: z
+    .string()
+    .regex(/^\P{Cc}{1,200}$/u, "one line of text")
+    .optional(),
+});
+const percents = z.array(z.int().min(1).max(100)).max(10);
+/** Empty for no word at any percent, null for everybody's thresholds again. */
+const ThresholdsChange = z.strictObject({ thresholds: percents.nullable() });
+const ThresholdsShape = z.strictObject({ thresholds: z.array(z.int()), own: z.boolean() });
+const Tested = z.strictObject({
+  channels: z.array(z.strictObject({ channel: z.string(), ok: z.boolean(), error: z.string().optional() })),
 });
 
 export function alertRoutes({ db, clock, ids, channels, thresholds }: RouteParts): ApiRoute[] {
@@ -44,17 +50,19 @@ export function alertRoutes({ db, clock, ids, channels, thresholds }: RouteParts
       method: "GET",
       path: "/api/alerts",
       access: "viewer",
-      summary: "Alerts that were told, newest first, and what became of their messages.",
+      summary: "Alerts that were told, newest first, and what became of their messages",
       command: "alerts list",
-      query: AnyPage,
-      handle: async ({ query }) => ({ body: await historyPage(db, { ...query, deliveries: true }) }),
+      query: AnyHistoryQuery,
+      reply: History,
+      handle: async ({ query: { user_id, ...query } }) => ({ body: await withDeliveries(db, await historyPage(db, query, user_id)) }),
     }),
     apiRoute({
       method: "POST",
       path: "/api/alerts/test",
       access: "admin",
-      summary: "Send a test through every channel, at once and without the outbox.",
+      summary: "Send a test through every channel, at once and without the outbox",
       command: "alerts test",
+      reply: Tested,
       handle: async ({ caller }) => {
         const at = clock.now().getTime();
         const alert: Alert = { id: ids.next("alr"), kind: "test", rule: "test", subject: "", user: caller?.user ?? null, at, facts: {} };
@@ -65,15 +73,17 @@ export function alertRoutes({ db, clock, ids, channels, thresholds }: RouteParts
       method: "GET",
       path: "/api/users/:id/alert-thresholds",
       access: "viewer",
-      summary: "At which percents of a quota a user is told.",
+      summary: "At which percents of a quota a user is told",
+      reply: ThresholdsShape,
       handle: async ({ params: { id = "" } }) => ({ body: await thresholdsOf(id) }),
     }),
     apiRoute({
       method: "PUT",
       path: "/api/users/:id/alert-thresholds",
       access: "manager",
-      summary: "Set at which percents of a quota a user is told; null for everybody's.",
-      body: OwnThresholds,
+      summary: "Set at which percents of a quota a user is told; null for everybody's",
+      body: ThresholdsChange,
+      reply: ThresholdsShape,
       handle: async ({ params: { id = "" }, body }) => {
         await thresholds.set(id, body.thresholds);
         return { body: await thresholdsOf(id) };
@@ -83,10 +93,11 @@ export function alertRoutes({ db, clock, ids, channels, thresholds }: RouteParts
       method: "GET",
       path: "/api/me/alerts",
       access: "user",
-      summary: "Your own alerts, newest first.",
-      query: MyPage,
+      summary: "Your own alerts, newest first",
+      query: HistoryQuery,
+      reply: OwnHistory,
       handle: async ({ query, caller }) => ({
-        body: caller?.user ? await historyPage(db, { ...query, user: caller.user }) : { data: [], next: null },
+        body: caller?.user ? await historyPage(db, query, caller.user) : { object: "list", data: [], next_cursor: null },
       }),
     }),
   ];

@@ -99,7 +99,9 @@ export async function startAlerts(
       const route = hooks.routes?.find(({ method, path }) => name === `${method} ${path}`);
       if (!route) throw new Error(`there is no ${name}`);
       const checked = { query: route.query?.parse(request.query ?? {}) ?? {}, body: route.body?.parse(request.body) ?? {} };
-      return (await route.handle({ params: {}, caller: undefined, ...request, ...checked } as ApiRequest)) as never;
+      const response = await route.handle({ params: {}, caller: undefined, ...request, ...checked } as ApiRequest);
+      route.reply?.parse(JSON.parse(JSON.stringify(response.body)));
+      return response as never;
     },
     counted(name, labels = {}) {
       const found = [...fakes.scope.get(Metrics).collect()].find((each) => each.name === name);
