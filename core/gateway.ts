@@ -4,16 +4,20 @@ import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { z } from "zod";
 import type { ResolvedConfig } from "./config/check.ts";
-import type { ServerOptions } from "./config/schema.ts";
+import type { ServerOptions, Settings } from "./config/schema.ts";
 import { type Binding, bind, Scope } from "./di.ts";
 import { Generation } from "./generation.ts";
 import { answerClientError } from "./http/client-error.ts";
 import type { Announcement } from "./plugin.ts";
 import { Clock } from "./services/clock.ts";
 import { DataFolder } from "./services/data-folder.ts";
+import { createDatabase } from "./services/database/open.ts";
+import type { OwnedDatabase } from "./services/database/owned.ts";
+import { Database } from "./services/database.ts";
 import { Events } from "./services/events.ts";
 import { createLogger, Logger, type RootLogger } from "./services/logger.ts";
 import { Metrics } from "./services/metrics.ts";
+import { Random } from "./services/random.ts";
 import { FileSpools } from "./services/spool/spools.ts";
 import { Spools } from "./services/spool.ts";
 
@@ -58,6 +62,7 @@ class RunningGateway implements Gateway {
   readonly #server: Server;
   readonly #clock: Clock;
   readonly #spools: FileSpools;
+  readonly #database: OwnedDatabase | undefined;
   #ownLogger: RootLogger | undefined;
   #current: Generation;
   #stopping: Promise<void> | undefined;
@@ -74,6 +79,7 @@ class RunningGateway implements Gateway {
     const [metrics, logger] = [this.#scope.get(Metrics), this.#scope.get(Logger)];
     this.#spools = new FileSpools(config.settings.data, { clock: this.#clock, metrics, logger });
     if (!services.some(({ token }) => token === Spools)) this.#scope.bind(bind(Spools, this.#spools));
+    if (!services.some(({ token }) => token === Database)) this.#database = this.#createDatabase(config.settings);
     this.#state.startedAt = this.#clock.monotonic();
     this.#current = new Generation(config, this.#scope, this.#state);
     this.#generations.add(this.#current);
@@ -82,7 +88,12 @@ class RunningGateway implements Gateway {
 
   async start(): Promise<{ url: string; port: number }> {
     const { host, port, tls } = this.#current.settings.server;
-    await this.#current.start();
+    try {
+      await this.#current.start();
+    } catch (error) {
+      await this.#database?.close();
+      throw error;
+    }
     try {
       await new Promise<void>((resolve, reject) => {
         this.#server.once("error", reject);
@@ -90,6 +101,7 @@ class RunningGateway implements Gateway {
       });
     } catch (error) {
       await this.#current.stop();
+      await this.#database?.close();
       throw error;
     }
     const bound = (this.#server.address() as AddressInfo).port;
@@ -103,8 +115,10 @@ class RunningGateway implements Gateway {
     const previous = this.#current;
     this.#current = next;
     this.#generations.add(next);
-    const fixed = JSON.stringify(previous.settings.server) !== JSON.stringify(next.settings.server);
-    if (fixed) this.#scope.get(Logger).warn("settings under `server` take effect at the next start");
+    const fixed = ({ server, data, database }: Settings) => JSON.stringify([server, data, database?.reveal()]);
+    if (fixed(previous.settings) !== fixed(next.settings)) {
+      this.#scope.get(Logger).warn("settings under `server`, `data` and `database` take effect at the next start");
+    }
     this.#scope.get(Events).emit("gateway.reloaded", { plugins: config.plugins.map(({ name }) => name) });
     void previous.calls
       .idle()
@@ -144,7 +158,16 @@ class RunningGateway implements Gateway {
     this.#server.closeAllConnections();
     for (const generation of generations) await generation.stop();
     this.#spools.close();
+    await this.#database?.close();
     await this.#ownLogger?.close(500);
+  }
+
+  /** The gateway's, not a generation's: it outlives reloads, and is opened when a plugin needs it. */
+  #createDatabase({ database, data }: Settings): OwnedDatabase {
+    const [random, logger] = [this.#scope.get(Random), this.#scope.get(Logger)];
+    const created = createDatabase({ url: database?.reveal(), data, random, logger });
+    this.#scope.bind(bind(Database, created));
+    return created;
   }
 
   #after(ms: number): Promise<void> {

@@ -15,6 +15,8 @@ import type { Announcement, Health } from "./plugin.ts";
 import { PluginSet, setUp } from "./plugin-set.ts";
 import type { Provider } from "./provider.ts";
 import { Clock } from "./services/clock.ts";
+import { prepareDatabase } from "./services/database/prepare.ts";
+import { Database } from "./services/database.ts";
 import { Events } from "./services/events.ts";
 import { HttpClient } from "./services/http.ts";
 import { Ids } from "./services/ids.ts";
@@ -110,8 +112,10 @@ export class Generation implements DataPlane {
 
   /** Starts plugins in order, and warms what a first call would have to wait for. When one fails, stops those before it and rejects, naming it. */
   async start(): Promise<void> {
+    const plugins = this.#plugins;
     try {
-      await this.#plugins.start();
+      if (plugins.usesDatabase) await prepareDatabase(plugins.scope.get(Database), plugins.migrations());
+      await plugins.start();
     } catch (error) {
       await this.stop();
       throw error;
@@ -129,6 +133,10 @@ export class Generation implements DataPlane {
   health(): Record<string, Health> {
     const reports = this.#plugins.health();
     if (!this.#keyValue.healthy()) reports.push(["redis", { status: "degraded", detail: "not reachable; working from local state" }]);
+    if (this.#plugins.usesDatabase) {
+      const database = this.#plugins.scope.get(Database).health();
+      if (database.status !== "ok") reports.push(["database", database]);
+    }
     return Object.fromEntries(reports);
   }
 

@@ -4,8 +4,10 @@ import { bind, type Scope } from "./di.ts";
 import type { ApiRoute } from "./http/api.ts";
 import type { Announcement, Health, PluginHooks } from "./plugin.ts";
 import type { Clock } from "./services/clock.ts";
+import { Database, type Migrations } from "./services/database.ts";
 import { within } from "./services/deadline.ts";
 import { Logger } from "./services/logger.ts";
+import { type PersonalData, PersonalDataRegistry, personalDataOf } from "./services/personal-data.ts";
 
 interface Instance {
   readonly name: string;
@@ -25,7 +27,13 @@ export class PluginSet {
 
   /** Runs every `setup`; throws what one throws, naming the plugin. */
   constructor(plugins: readonly ResolvedPlugin[], base: Scope) {
-    let scope = base;
+    let scope = base.child();
+    scope.bind(
+      bind(
+        PersonalDataRegistry,
+        personalDataOf(() => this.#personalData()),
+      ),
+    );
     for (const plugin of plugins) {
       const own = scope.child();
       own.bind(bind(Logger, scope.get(Logger).child({ plugin: plugin.name })));
@@ -48,6 +56,23 @@ export class PluginSet {
 
   routes(): ApiRoute[] {
     return this.#instances.flatMap(({ hooks }) => hooks.routes ?? []);
+  }
+
+  /** Whether any of them asks for the database. */
+  get usesDatabase(): boolean {
+    return this.#instances.some(({ definition }) => Object.values(definition.inject ?? {}).some(({ key }) => key === Database.key));
+  }
+
+  /** By `<plugin>/<name>`: instances of one plugin share its tables. */
+  migrations(): Migrations {
+    const all = this.#instances.flatMap(({ name, hooks }) =>
+      Object.entries(hooks.migrations ?? {}).map(([step, run]) => [`${name}/${step}`, run] as const),
+    );
+    return Object.fromEntries(all);
+  }
+
+  #personalData(): [name: string, data: PersonalData][] {
+    return this.#instances.flatMap(({ name, hooks }) => (hooks.personalData ? [[name, hooks.personalData] as [string, PersonalData]] : []));
   }
 
   announcements(): Announcement[] {

@@ -5,6 +5,7 @@ import type { Binding } from "../di.ts";
 import { GatewayError } from "../errors.ts";
 import type { Reply } from "../exchange.ts";
 import type { PluginEntry, PluginHooks } from "../plugin.ts";
+import { Database } from "../services/database.ts";
 import { type ExchangeParts, exchange, type FakeExchange } from "./exchange.ts";
 import { jsonReply, streamReply } from "./replies.ts";
 import { type FakeServices, fakeServices } from "./services.ts";
@@ -162,11 +163,14 @@ class Instance {
   }
 
   async start(): Promise<void> {
+    const { database, scope } = this.fakes;
+    if (this.hooks.migrations && scope.get(Database) === database) await database.migrate(this.hooks.migrations);
     await this.hooks.start?.();
   }
 
   async stop(): Promise<void> {
     await this.hooks.stop?.();
+    await this.fakes.database.close();
   }
 
   exchange(kind: "json" | "stream"): FakeExchange {
@@ -214,7 +218,7 @@ class Instance {
     });
     while (!over) {
       const idle = await Promise.race([done.then(() => false), later(PATIENCE_MS, true)]);
-      if (idle && this.fakes.clock.pending > 0) await this.fakes.clock.advanceToNext();
+      if (idle && this.fakes.database.waiting === 0 && this.fakes.clock.pending > 0) await this.fakes.clock.advanceToNext();
     }
     await done;
   }

@@ -1,5 +1,7 @@
 import { type Binding, bind, Scope } from "../di.ts";
 import { Clock } from "../services/clock.ts";
+import { SqliteDatabase } from "../services/database/sqlite.ts";
+import { Database } from "../services/database.ts";
 import { Ids } from "../services/ids.ts";
 import { KeyValue } from "../services/key-value.ts";
 import { Logger } from "../services/logger.ts";
@@ -123,12 +125,16 @@ export interface FakeServices {
   readonly ids: FakeIds;
   readonly logger: FakeLogger;
   readonly keyValue: FakeKeyValue;
+  /** A real one, in memory, without tables until `database.migrate` makes them; opened when it is first asked. */
+  readonly database: SqliteDatabase;
 }
 
 /** `bindings` win over the fakes. */
 export function fakeServices(bindings: readonly Binding[] = [], seed = 1): FakeServices {
   const clock = new FakeClock();
-  const fakes = { clock, random: new FakeRandom(seed), ids: new FakeIds(), logger: new FakeLogger(), keyValue: new FakeKeyValue(clock) };
+  const [random, logger] = [new FakeRandom(seed), new FakeLogger()];
+  const database = new SqliteDatabase(":memory:", new FakeRandom(seed), logger);
+  const fakes = { clock, random, ids: new FakeIds(), logger, keyValue: new FakeKeyValue(clock), database };
   const scope = new Scope();
   const defaults = [
     bind(Clock, fakes.clock),
@@ -136,6 +142,7 @@ export function fakeServices(bindings: readonly Binding[] = [], seed = 1): FakeS
     bind(Ids, fakes.ids),
     bind(Logger, fakes.logger),
     bind(KeyValue, fakes.keyValue),
+    bind(Database, fakes.database),
     bind(Tokens, FAKE_TOKENS),
     bind(Spools, new FakeSpools()),
   ];

@@ -49,7 +49,7 @@ export class SqliteDatabase implements OwnedDatabase {
   }
 
   /** Statements sent and not answered. */
-  get pendingStatements(): number {
+  get waiting(): number {
     return this.#writer.pending;
   }
 
