@@ -8,22 +8,21 @@ import { unknownPlaceholder } from "./words.ts";
 const about = z.array(z.enum(["usage", "health"]));
 
 /** A URL that says more than others should see; checked at boot, and never shown. */
-const secretUrl = (protocol: RegExp) =>
-  secret().superRefine((value, context) => {
-    const url = URL.parse(value.reveal());
-    if (!url || !protocol.test(url.protocol)) context.addIssue({ code: "custom", message: "not a URL of the right kind" });
-  });
+const secretUrl = (protocols: readonly string[]) =>
+  secret()
+    .refine((value) => protocols.includes(URL.parse(value.reveal())?.protocol ?? ""))
+    .meta({ title: `a URL that begins with ${protocols.join("// or ")}//` });
 
 const percent = z.int().min(1).max(100);
 
 const template = z.string().superRefine((text, context) => {
   const unknown = unknownPlaceholder(text);
-  if (unknown !== undefined) context.addIssue({ code: "custom", message: `there is no placeholder {{${unknown}}}` });
+  if (unknown !== undefined) context.addIssue({ code: "custom", message: `a template without {{${unknown}}}, which is no placeholder` });
 });
 
 const condition = z.string().superRefine((text, context) => {
   const parsed = parseCondition(text);
-  if (typeof parsed === "string") context.addIssue({ code: "custom", message: parsed });
+  if (typeof parsed === "string") context.addIssue({ code: "custom", message: `a condition; ${parsed}` });
 });
 
 export const AlertsOptions = z.strictObject({
@@ -43,7 +42,7 @@ export const AlertsOptions = z.strictObject({
   email: z
     .strictObject({
       /** `smtp://user:password@host:587`, or `smtps://` for TLS from the first byte. */
-      url: secretUrl(/^smtps?:/),
+      url: secretUrl(["smtp:", "smtps:"]),
       /** The sender. */
       from: z.string().min(3),
       /** Addresses that are told of everything in `about`. */
@@ -59,7 +58,7 @@ export const AlertsOptions = z.strictObject({
   slack: z
     .strictObject({
       /** The incoming webhook's URL, which is a secret in itself. */
-      url: secretUrl(/^https?:/),
+      url: secretUrl(["http:", "https:"]),
       about: about.default(["usage", "health"]),
     })
     .optional(),
@@ -78,7 +77,7 @@ export const AlertsOptions = z.strictObject({
       z.strictObject({
         /** Names it in logs, metrics and the outbox: `webhook:<name>`. */
         name: z.string().regex(/^[a-z0-9-]{1,40}$/),
-        url: secretUrl(/^https?:/),
+        url: secretUrl(["http:", "https:"]),
         /** Signs what is sent. */
         secret: secret(),
         about: about.default(["usage", "health"]),

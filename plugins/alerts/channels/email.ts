@@ -36,7 +36,9 @@ export function email(options: EmailOptions, directory: Directory, clock: Clock)
     const user = alert.user === null ? undefined : await directory.user(alert.user);
     const named = (name: string | null | undefined) => (name ? { ...alert, facts: { ...alert.facts, name } } : alert);
     if (recipient === "") return { to: [...options.to], alert: named(user?.email ?? user?.name) };
-    if (!user?.email || !MAILBOX.test(user.email)) throw new DeliveryError("never", "no e-mail address is known");
+    // Not known, or not to be looked up now.
+    if (!user) throw new DeliveryError("message", "the user is not known");
+    if (!user.email || !MAILBOX.test(user.email)) throw new DeliveryError("never", "no e-mail address is known");
     return { to: [user.email], alert: named(user.name) };
   }
 
