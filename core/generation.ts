@@ -8,6 +8,7 @@ import { DIALECTS } from "./dialects/index.ts";
 import { createApp } from "./http/app.ts";
 import { ControlPlane } from "./http/control-plane.ts";
 import type { DataPlane, ServerState } from "./http/data-plane.ts";
+import { docsRoutes } from "./http/docs-routes.ts";
 import { ApiGuard } from "./http/guard.ts";
 import { healthRoutes } from "./http/health.ts";
 import { modelRoutes, openAiModelList } from "./http/models-api.ts";
@@ -15,6 +16,7 @@ import type { Announcement, Health } from "./plugin.ts";
 import { PluginSet, setUp } from "./plugin-set.ts";
 import type { Provider } from "./provider.ts";
 import { Clock } from "./services/clock.ts";
+import { isOwned } from "./services/database/owned.ts";
 import { prepareDatabase } from "./services/database/prepare.ts";
 import { Database } from "./services/database.ts";
 import { Events } from "./services/events.ts";
@@ -93,7 +95,11 @@ export class Generation implements DataPlane {
       onFault: (exchange, fault) => calls.faulted(exchange, fault),
     });
     const routes = [...healthRoutes(this, server), ...modelRoutes(this.catalogue), ...this.#plugins.routes()];
-    this.control = new ControlPlane(routes, { guard: scope.get(ApiGuard), events: scope.get(Events), keyValue: scope.get(KeyValue) });
+    this.control = new ControlPlane([...routes, ...docsRoutes(routes)], {
+      guard: scope.get(ApiGuard),
+      events: scope.get(Events),
+      keyValue: scope.get(KeyValue),
+    });
     this.listener = createApp(this, server, this.control);
   }
 
@@ -124,6 +130,15 @@ export class Generation implements DataPlane {
     this.#keyValue.start?.();
     this.catalogue.start();
     this.calls.start();
+  }
+
+  /** Runs the plugins' migrations, or only looks which there are to run; resolves to their names. */
+  async migrate({ check }: { readonly check: boolean }): Promise<readonly string[]> {
+    const { scope, usesDatabase } = this.#plugins;
+    const database = usesDatabase ? scope.get(Database) : undefined;
+    if (!isOwned(database)) return [];
+    const migrations = this.#plugins.migrations();
+    return check ? (await database.pending(migrations)).names : database.migrate(migrations);
   }
 
   announcements(): Announcement[] {

@@ -15,11 +15,17 @@ export function healthRoutes(plane: DataPlane, server: ServerState): ApiRoute[] 
       body: { status, version: VERSION, uptime_seconds: uptime, degraded, plugins: parts },
     };
   };
-  const route = (path: string, handle: ApiRoute["handle"]): ApiRoute => ({ method: "GET", path, access: "public", handle });
+  const route = (path: string, summary: string, handle: ApiRoute["handle"]): ApiRoute => ({
+    method: "GET",
+    path,
+    access: "public",
+    summary,
+    handle,
+  });
   return [
-    route("/health", report),
-    route("/v1/health", report),
-    route("/health/ready", report),
-    route("/health/live", () => ({ body: { status: "ok" } })),
+    route("/health", "How the gateway and its plugins are; 503 when one is down", report),
+    route("/v1/health", "The same, where clients of /v1 look for it", report),
+    route("/health/ready", "Whether it takes calls: 503 while it drains or is down", report),
+    route("/health/live", "Whether the process lives; never depends on anything else", () => ({ body: { status: "ok" } })),
   ];
 }
