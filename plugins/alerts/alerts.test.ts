@@ -1,13 +1,10 @@
-import { bind, Catalogue, Database } from "headgate";
+import { bind, Catalogue } from "headgate";
 import { describePlugin } from "headgate/testing";
 import { describe, expect, it } from "vitest";
-import { catalogue, FEBRUARY, MARCH, quiet, quota, useAlerts } from "../../test/support/alerts-rig.ts";
-import { memoryDatabase } from "../../test/support/memory-database.ts";
+import { catalogue, FEBRUARY, JANUARY, MARCH, quiet, quota, useAlerts } from "../../test/support/alerts-rig.ts";
 import { alerts } from "./index.ts";
-import { migrations } from "./tables.ts";
 
-const shared = await memoryDatabase(migrations);
-describePlugin("alerts", alerts, { services: () => [bind(Catalogue, catalogue), bind(Database, shared)] });
+describePlugin("alerts", alerts, { services: () => [bind(Catalogue, catalogue)] });
 
 const bench = useAlerts();
 
@@ -43,14 +40,15 @@ describe("usage", () => {
     expect(bench.told()).toHaveLength(1);
   });
 
-  it("is told apart by rule, subject and unit, and money is in dollars", async () => {
+  it("is told apart by rule, subject, unit and window, and money is in dollars", async () => {
     const rig = await bench.start();
     rig.emit("quota.used", quota(80));
     rig.emit("quota.used", quota(80, { rule: "daily" }));
     rig.emit("quota.used", quota(80, { subject: "team_a", user: null }));
+    rig.emit("quota.used", quota(80, { window: "day", windowEnd: JANUARY + 86_400_000 }));
     rig.emit("quota.used", quota(80, { unit: "money", used: 8_000_000_000, limit: 10_000_000_000 }));
-    await bench.hook.call(3);
-    expect(bench.told()[3]?.facts).toMatchObject({ used: "$8.00", limit: "$10.00" });
+    await bench.hook.call(4);
+    expect(bench.told()[4]?.facts).toMatchObject({ used: "$8.00", limit: "$10.00" });
   });
 
   it("that is refused is told once in a window", async () => {

@@ -109,8 +109,8 @@ export class UsageWatch {
   }
 }
 
-function accountOf({ rule, subject, unit }: QuotaEvent): string {
-  return JSON.stringify(["usage", rule, subject, unit]);
+function accountOf({ rule, subject, unit, window }: QuotaEvent): string {
+  return JSON.stringify(["usage", rule, subject, unit, window]);
 }
 
 /** The highest threshold reached, 0 for none; other kinds have the one level 1. */
