@@ -2,14 +2,11 @@ import { Directory } from "headgate";
 import { describePlugin } from "headgate/testing";
 import { describe, expect, it } from "vitest";
 import { AuthRig, authBindings, DEVELOPMENT_KEY, onDatabases } from "../../test/support/auth-rig.ts";
-import { memoryDatabase } from "../../test/support/memory-database.ts";
 import { auth } from "./index.ts";
-import { migrations } from "./tables.ts";
 
-const database = await memoryDatabase(migrations);
 describePlugin("auth", auth, {
   options: { developmentKey: DEVELOPMENT_KEY },
-  services: () => authBindings(database),
+  services: ({ database }) => authBindings(database),
   exchange: { headers: { authorization: `Bearer ${DEVELOPMENT_KEY}` } },
 });
 

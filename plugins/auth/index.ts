@@ -13,16 +13,20 @@ import {
   Ids,
   Logger,
   Metrics,
+  PersonalDataRegistry,
 } from "headgate";
 import { announcementOf, chosenDevelopmentKey } from "./announcement.ts";
 import { Authenticator } from "./authenticator.ts";
 import { Directory } from "./directory.ts";
+import { Erasures } from "./erasures.ts";
 import { Failures } from "./failures.ts";
 import { Gate } from "./gate.ts";
 import { developmentIdentity, nameOf } from "./identity.ts";
 import { JwtReader } from "./jwt.ts";
 import { AuthOptions } from "./options.ts";
+import { personalDataOf } from "./personal-data.ts";
 import { watchRotation } from "./rotation-watch.ts";
+import { erasureRoutes } from "./routes/erasures.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { ownRoutes } from "./routes/me.ts";
 import { userRoutes } from "./routes/users.ts";
@@ -46,9 +50,10 @@ export const auth = definePlugin({
     metrics: Metrics,
     logger: Logger,
     folder: DataFolder,
+    everything: PersonalDataRegistry,
   },
   before: ["audit", "usage", "rate-limit", "idempotency", "quota", "alerts"],
-  setup(options, { database, catalogue, clock, ids, http, events, metrics, logger, folder }) {
+  setup(options, { database, catalogue, clock, ids, http, events, metrics, logger, folder, everything }) {
     const directory = new Directory({ database, clock, ids, logger }, options);
     const tokens = options.jwt && new JwtReader(options.jwt, directory.people, http, clock);
     const authenticator = new Authenticator(directory.identities, new Failures(clock, options.failuresPerMinute), tokens);
@@ -85,7 +90,13 @@ export const auth = definePlugin({
       },
       announce: () => announcement,
       migrations,
-      routes: [...userRoutes(directory, options), ...keyRoutes(directory, options), ...ownRoutes(directory, options)],
+      personalData: personalDataOf(directory, options),
+      routes: [
+        ...userRoutes(directory, options),
+        ...keyRoutes(directory, options),
+        ...ownRoutes(directory, options),
+        ...erasureRoutes(directory, new Erasures(database, ids), everything),
+      ],
       services: [
         bind(ApiGuard, gate),
         bind(DirectoryService, {

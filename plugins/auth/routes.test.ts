@@ -1,4 +1,4 @@
-import { bind, type Caller, Database, GatewayError, ROLES, type Role } from "headgate";
+import { type Caller, type Database, GatewayError, ROLES, type Role } from "headgate";
 import { auth } from "headgate/plugins";
 import { simulator } from "headgate/providers";
 import { startGateway, type TestGateway } from "headgate/testing";
@@ -171,11 +171,9 @@ onDatabases((open) => {
 describe("over HTTP", () => {
   let gateway: TestGateway;
   beforeAll(async () => {
-    const { memoryDatabase } = await import("../../test/support/memory-database.ts");
-    const { migrations } = await import("./tables.ts");
     const plugins = [auth({ developmentKey: DEVELOPMENT_KEY })];
     const config = { providers: [simulator({ speed: 0 })], models: { fast: "simulator/sim-small" }, plugins };
-    gateway = await startGateway(config, [bind(Database, await memoryDatabase(migrations))]);
+    gateway = await startGateway(config);
   });
   afterAll(() => gateway.stop());
 

@@ -63,6 +63,8 @@ export interface ErasureRow {
   /** Who asked for it: id of a user or key. */
   readonly erased_by: string;
   readonly created_at: number;
+  /** Null while it is under way, or broke off. */
+  readonly finished_at: number | null;
 }
 
 export interface Tables {
@@ -123,6 +125,7 @@ export const migrations: Migrations = {
       .addColumn("counts", "text", (column) => column.notNull())
       .addColumn("erased_by", "text", (column) => column.notNull())
       .addColumn("created_at", "bigint", (column) => column.notNull())
+      .addColumn("finished_at", "bigint")
       .execute();
     await db.schema.createIndex("erasures_created").on("erasures").columns(["created_at", "id"]).execute();
   },

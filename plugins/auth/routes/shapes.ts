@@ -133,6 +133,8 @@ export const ErasureShape = z.strictObject({
   counts: z.record(z.string(), z.int()),
   erased_by: z.string(),
   created_at: z.string(),
+  /** Null while it is under way, or broke off; erasing again finishes it. */
+  finished_at: moment,
 });
 
 export function shownUser(user: UserRow): z.input<typeof UserShape> {
@@ -166,8 +168,8 @@ export function shownKey(key: KeyRow, terms: Terms, now: number, text?: string):
   };
 }
 
-export function shownErasure({ id, user_hash, counts, erased_by, created_at }: ErasureRow): z.input<typeof ErasureShape> {
-  return { id, user_hash, counts: JSON.parse(counts), erased_by, created_at: iso(created_at) as string };
+export function shownErasure({ counts, created_at, finished_at, ...proof }: ErasureRow): z.input<typeof ErasureShape> {
+  return { ...proof, counts: JSON.parse(counts), created_at: iso(created_at) as string, finished_at: iso(finished_at) };
 }
 
 function iso(time: number | null): string | null {
