@@ -2,7 +2,10 @@ import { DatabaseSync } from "node:sqlite";
 import type { Database, Migrations } from "headgate";
 import { Kysely, SqliteDialect } from "kysely";
 
-/** Stand-in. */
+/**
+ * SQLite without a thread of its own, so that what works on it is driven by a fake clock alone, and that can be away at a
+ * word. For everything else there is `databases.ts`.
+ */
 export async function memoryDatabase(migrations: Migrations): Promise<Database & { away: boolean }> {
   const file = new DatabaseSync(":memory:");
   const state = { away: false };
