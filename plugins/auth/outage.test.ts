@@ -1,6 +1,11 @@
-import type { Database } from "headgate";
-import { describe, expect, it } from "vitest";
+import { bind, Clock, type Database } from "headgate";
+import { FakeLogger } from "headgate/testing";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createDatabase } from "../../core/services/database/open.ts";
+import type { OwnedDatabase } from "../../core/services/database/owned.ts";
 import { AuthRig, DEVELOPMENT_KEY, onDatabases } from "../../test/support/auth-rig.ts";
+import { hasPostgres, type PostgresServer, startPostgres } from "../../test/support/postgres.ts";
+import { migrations } from "./tables.ts";
 
 /** The database, until it is said to be away: then every statement fails as if nothing listened. */
 function failable(database: Database): Database & { away: boolean } {
@@ -133,4 +138,58 @@ onDatabases((open) => {
       await rig.hooks.stop?.();
     });
   });
+});
+
+describe.skipIf(!hasPostgres)("A9: a real PostgreSQL is frozen, killed and started again", () => {
+  let server: PostgresServer;
+  const open: OwnedDatabase[] = [];
+  beforeAll(async () => {
+    server = await startPostgres();
+  });
+  afterAll(async () => {
+    for (const database of open) await database.close();
+    await server.stop();
+  });
+
+  it("known keys never notice, unknown ones wait a moment for 503, and all is well again by itself", async () => {
+    const url = await server.database("auth");
+    const realClock = (Clock.fallback as () => Clock)();
+    const instance = async () => {
+      const database = createDatabase({ url, data: "", random: { next: Math.random }, logger: new FakeLogger() });
+      open.push(database);
+      await database.migrate(migrations);
+      const rig = new AuthRig(database, {}, [bind(Clock, realClock)]);
+      await rig.hooks.start?.();
+      return rig;
+    };
+    const [here, there] = [await instance(), await instance()];
+    const [known, revoked] = [await here.key(), await here.key()];
+    let guesses = 0;
+    /** Another each time: that a key does not exist is remembered for a while. */
+    const wrong = () => `hg_${String(guesses++).padStart(43, "0")}`;
+    expect([await here.outcome(known.key), await here.outcome(revoked.key)]).toEqual(["ok", "ok"]);
+    await there.api("POST", `/api/keys/${revoked.id}/revoke`);
+    await expect.poll(() => here.outcome(revoked.key), { timeout: 10_000 }).toBe("invalid_api_key");
+
+    const timed = async (key: string) => {
+      const before = realClock.monotonic();
+      const outcome = await here.outcome(key);
+      // A call waits 250 ms at most; the rest is room for a busy machine.
+      expect(realClock.monotonic() - before).toBeLessThan(1_000);
+      return outcome;
+    };
+    for (const fail of ["pause", "kill"] as const) {
+      const unseen = await here.key();
+      await server[fail]();
+      for (let round = 0; round < 5; round++) {
+        expect([await timed(known.key), await timed(revoked.key)], fail).toEqual(["ok", "invalid_api_key"]);
+        expect([await timed(unseen.key), await timed(wrong())], fail).toEqual(["dependency_unavailable", "dependency_unavailable"]);
+      }
+      await (fail === "pause" ? server.resume() : server.restart());
+      await expect.poll(() => here.outcome(wrong()), { timeout: 20_000, interval: 200 }).toBe("invalid_api_key");
+      expect([await here.outcome(known.key), await here.outcome(revoked.key)]).toEqual(["ok", "invalid_api_key"]);
+      expect(await here.outcome(unseen.key)).toBe("ok");
+    }
+    await Promise.all([here.hooks.stop?.(), there.hooks.stop?.()]);
+  }, 60_000);
 });
