@@ -28,7 +28,7 @@ export interface HealthNews {
 
 const HOUR_MS = 3_600_000;
 /** An episode that no instance has seen for so long is over, in ms: two looks of a minute, and some. */
-export const UNSEEN_MS = 150_000;
+const UNSEEN_MS = 150_000;
 
 /**
  * Decides, in the database and so for all instances together, what is told; notes it and puts it in the outbox, both in

@@ -1,8 +1,8 @@
 import { didYouMean } from "headgate";
 
 /** What a condition can be about: how it is measured stands in the README. */
-export const METRICS = ["error_rate", "p95_ms", "spend_per_hour"] as const;
-export type Metric = (typeof METRICS)[number];
+const METRICS = ["error_rate", "p95_ms", "spend_per_hour"] as const;
+type Metric = (typeof METRICS)[number];
 
 /** A condition on the calls of the last minutes, or on circuit breakers. */
 export type Condition = { readonly text: string; readonly metric: "breaker_open" } | Threshold;

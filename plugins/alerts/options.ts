@@ -55,19 +55,23 @@ export const AlertsOptions = z.strictObject({
       templates: z.partialRecord(z.enum(KINDS), z.strictObject({ subject: template, text: template, html: template })).default({}),
     })
     .optional(),
+  /** Messages in a Slack channel. */
   slack: z
     .strictObject({
       /** The incoming webhook's URL, which is a secret in itself. */
       url: secretUrl(["http:", "https:"]),
+      /** What Slack is told of. */
       about: about.default(["usage", "health"]),
     })
     .optional(),
+  /** Incidents by PagerDuty's Events API v2. */
   pagerduty: z
     .strictObject({
       /** The integration key of an Events API v2 integration. */
       routingKey: secret(),
       /** Where events go; accounts in the EU have a host of their own. */
       url: z.url({ protocol: /^https?$/ }).default("https://events.pagerduty.com/v2/enqueue"),
+      /** What PagerDuty is told of; by default of nobody's usage, since that wakes people. */
       about: about.default(["health"]),
     })
     .optional(),
@@ -77,9 +81,11 @@ export const AlertsOptions = z.strictObject({
       z.strictObject({
         /** Names it in logs, metrics and the outbox: `webhook:<name>`. */
         name: z.string().regex(/^[a-z0-9-]{1,40}$/),
+        /** Gets a POST for each alert. */
         url: secretUrl(["http:", "https:"]),
         /** Signs what is sent. */
         secret: secret(),
+        /** What it is told of. */
         about: about.default(["usage", "health"]),
       }),
     )

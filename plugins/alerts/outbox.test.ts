@@ -1,4 +1,4 @@
-import { ScriptedUpstream, silence } from "headgate/testing";
+import { gate, ScriptedUpstream, silence } from "headgate/testing";
 import { describe, expect, it } from "vitest";
 import { JANUARY, quiet, quota, useAlerts } from "../../test/support/alerts-rig.ts";
 
@@ -50,6 +50,22 @@ describe("a channel", () => {
     expect(rig.counted("headgate_alert_deliveries_total", { channel: "webhook:slow", outcome: "failed" })).toBe(1);
     expect(rig.logger.lines.at(-1)?.fields).toMatchObject({ channel: "webhook:slow", reason: "no answer within 10 s" });
     await slow.close();
+  });
+
+  it("gets an alert once, also when the database goes away while it is being sent", async () => {
+    const rig = await bench.start();
+    const sending = gate();
+    bench.hook.next({ status: 200, wait: sending });
+    rig.emit("quota.used", quota(80));
+    await bench.hook.call(0);
+    bench.db.away = true;
+    sending.open();
+    await rig.until(() => expect(rig.counted("headgate_alert_deliveries_total", { outcome: "sent" })).toBe(1), 1);
+    await rig.clock.advance(50_000);
+    bench.db.away = false;
+    await rig.clock.advance(200_000);
+    expect(bench.hook.calls).toHaveLength(1);
+    expect((await rig.route("GET /api/alerts")).body).toMatchObject({ data: [{ deliveries: [{ state: "sent" }] }] });
   });
 
   it("that refuses one message is given the next at once", async () => {

@@ -22,7 +22,7 @@ export interface OutboxParts {
 }
 
 /** How long to wait after so many tries have failed, in ms: half of it sure, half by chance, so that retries spread out. */
-export function pauseAfter(failures: number, longest: number, random: Random): number {
+function pauseAfter(failures: number, longest: number, random: Random): number {
   const full = Math.min(longest, FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 20));
   return Math.round(full / 2 + (full / 2) * random.next());
 }
@@ -39,6 +39,8 @@ export class Outbox {
   #pausedUntil = 0;
   /** Whether the database could not be asked at the last look. */
   #blind = false;
+  /** What became of the last message, as long as the database does not know. */
+  #unwritten: { readonly id: string; readonly values: Partial<OutboxRow> } | undefined;
 
   constructor(channel: Channel, parts: OutboxParts) {
     this.#channel = channel;
@@ -67,10 +69,12 @@ export class Outbox {
       this.#again = false;
       try {
         while (!this.#stopped && this.#parts.clock.monotonic() >= this.#pausedUntil) {
+          await this.#write();
           const row = await this.#claim();
           if (!row) break;
-          await this.#try(row);
+          this.#unwritten = { id: row.id, values: await this.#try(row) };
         }
+        await this.#write();
         this.#blind = false;
       } catch (error) {
         // What is due is found again at the next wake.
@@ -81,19 +85,20 @@ export class Outbox {
     }
   }
 
-  async #try(row: OutboxRow): Promise<void> {
+  /** Answers what is to be written of it. */
+  async #try(row: OutboxRow): Promise<Partial<OutboxRow>> {
     const { id, recipient } = row;
     try {
       await this.#channel.deliver({ id, recipient, alert: JSON.parse(row.payload) });
     } catch (error) {
-      return this.#failed(row, error instanceof DeliveryError ? error : new DeliveryError("message", "failed"));
+      return this.#failed(row, error instanceof DeliveryError ? error : new DeliveryError("message", "failed", { cause: error }));
     }
     this.#failures = 0;
     this.#count("sent");
-    await this.#update(row, { state: "sent", sent_at: this.#now(), error: null });
+    return { state: "sent", sent_at: this.#now(), error: null };
   }
 
-  async #failed(row: OutboxRow, { about, message }: DeliveryError): Promise<void> {
+  #failed(row: OutboxRow, { about, message, cause }: DeliveryError): Partial<OutboxRow> {
     const { clock, random } = this.#parts;
     if (about === "channel") {
       this.#failures += 1;
@@ -102,10 +107,16 @@ export class Outbox {
     const nextAt = this.#now() + pauseAfter(row.attempts, LONGEST_PAUSE_MS, random);
     const over = about === "never" || nextAt > row.created_at + GIVE_UP_MS;
     this.#count(over ? "given_up" : "failed");
-    const fields = { channel: this.#channel.name, message: row.id, attempts: row.attempts, reason: message };
+    const fields = {
+      channel: this.#channel.name,
+      message: row.id,
+      attempts: row.attempts,
+      reason: message,
+      ...(cause ? { err: cause } : {}),
+    };
     if (over) this.#parts.logger.error(fields, "an alert could not be delivered and is given up");
     else this.#parts.logger.warn(fields, "an alert could not be delivered; it will be tried again");
-    await this.#update(row, over ? { state: "given_up", error: message } : { next_at: nextAt, error: message });
+    return over ? { state: "given_up", error: message } : { next_at: nextAt, error: message };
   }
 
   /** The message that is due for longest. Two instances that want the same one: the second finds it moved on, and gets none. */
@@ -130,8 +141,11 @@ export class Outbox {
       .executeTakeFirst();
   }
 
-  async #update({ id }: OutboxRow, values: Partial<OutboxRow>): Promise<void> {
+  async #write(): Promise<void> {
+    if (!this.#unwritten) return;
+    const { id, values } = this.#unwritten;
     await this.#parts.db.tables<AlertTables>().updateTable("alert_outbox").set(values).where("id", "=", id).execute();
+    this.#unwritten = undefined;
   }
 
   #count(outcome: string): void {

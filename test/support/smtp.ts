@@ -1,7 +1,7 @@
 import { SMTPServer } from "smtp-server";
 
 /** A mail as the server got it. */
-export interface ReceivedMail {
+interface ReceivedMail {
   /** From the envelope. */
   readonly to: readonly string[];
   /** Header fields, names in lower case, values unfolded. */

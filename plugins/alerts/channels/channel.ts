@@ -26,8 +26,8 @@ export class DeliveryError extends Error {
   override readonly name = "DeliveryError";
   readonly about: "channel" | "message" | "never";
 
-  constructor(about: DeliveryError["about"], message: string) {
-    super(message);
+  constructor(about: DeliveryError["about"], message: string, options?: ErrorOptions) {
+    super(message, options);
     this.about = about;
   }
 }

@@ -41,6 +41,6 @@ function bodyOf(id: string, alert: Alert): object {
 }
 
 /** `t=<epoch seconds>,v1=<HMAC-SHA256 of "t.body" in hexadecimal>`; the time is signed too, so that a copy grows old. */
-export function signature(secret: string, seconds: number, body: string): string {
+function signature(secret: string, seconds: number, body: string): string {
   return `t=${seconds},v1=${createHmac("sha256", secret).update(`${seconds}.${body}`).digest("hex")}`;
 }
