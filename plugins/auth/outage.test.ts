@@ -144,7 +144,8 @@ describe.skipIf(!hasPostgres)("A9: a real PostgreSQL is frozen, killed and start
   let server: PostgresServer;
   const open: OwnedDatabase[] = [];
   beforeAll(async () => {
-    server = await startPostgres();
+    // A key that was given out outlives the kill.
+    server = await startPostgres({ settings: { synchronous_commit: "on" } });
   });
   afterAll(async () => {
     for (const database of open) await database.close();
