@@ -68,6 +68,16 @@ describe("a channel", () => {
     expect((await rig.route("GET /api/alerts")).body).toMatchObject({ data: [{ deliveries: [{ state: "sent" }] }] });
   });
 
+  it("that does not answer keeps nobody from stopping", async () => {
+    const rig = await bench.start();
+    bench.hook.next(silence());
+    rig.emit("quota.used", quota(80));
+    await bench.hook.call(0);
+    const before = rig.clock.now().getTime();
+    await rig.clock.runUntil(Promise.resolve(rig.hooks.stop?.()));
+    expect(rig.clock.now().getTime() - before).toBeLessThanOrEqual(5_000);
+  });
+
   it("that refuses one message is given the next at once", async () => {
     const rig = await bench.start();
     bench.hook.next({ status: 404 });

@@ -1,4 +1,4 @@
-import type { Clock, Counter, Database, Logger, Random } from "headgate";
+import { type Clock, type Counter, type Database, type Logger, type Random, within } from "headgate";
 import type { Channel } from "./channels/channel.ts";
 import { DeliveryError } from "./channels/channel.ts";
 import type { AlertTables, OutboxRow } from "./tables.ts";
@@ -11,6 +11,7 @@ const LONGEST_PAUSE_MS = 15 * 60_000;
 /** A channel that is down is left alone for so long at most, so that it is noticed soon when it is up again. */
 const LONGEST_CHANNEL_PAUSE_MS = 5 * 60_000;
 const GIVE_UP_MS = 24 * 3_600_000;
+const STOP_MS = 5_000;
 
 export interface OutboxParts {
   readonly db: Database;
@@ -57,10 +58,10 @@ export class Outbox {
     });
   }
 
-  /** Takes no further message, and resolves when the one at hand is through. */
+  /** Takes no further message, and waits a little for the one at hand; another instance tries that again when it does not get through. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    await this.#working;
+    if (this.#working) await within(this.#parts.clock, STOP_MS, this.#working).catch(() => undefined);
     this.#channel.close?.();
   }
 
