@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { JsonObject } from "../dialects/canonical.ts";
-import { asGatewayError, type GatewayError } from "../errors.ts";
+import { asGatewayError, GatewayError } from "../errors.ts";
 import type { Caller } from "../exchange.ts";
+import { isUnavailable } from "../services/database/errors.ts";
 import type { Events } from "../services/events.ts";
 import type { KeyValue } from "../services/key-value.ts";
 import { redactFields } from "../services/redact.ts";
@@ -11,6 +12,8 @@ import type { ApiGuard } from "./guard.ts";
 import { Idempotency } from "./idempotency.ts";
 import { checked, checkParams, queryObject } from "./input.ts";
 import { NO_GUARD } from "./no-guard.ts";
+
+const DATABASE_AWAY = "The gateway's database does not answer right now.";
 
 /** One HTTP request to a route. */
 export interface ApiCall {
@@ -97,7 +100,13 @@ export class ControlPlane {
     checkParams(call.params);
     const query = checked(route.query, call.query, "query parameter");
     const body = checked(route.body, call.body, "field");
-    return async () => route.handle({ ...call, query, body });
+    return async () => {
+      try {
+        return await route.handle({ ...call, query, body });
+      } catch (cause) {
+        throw isUnavailable(cause) ? new GatewayError("dependency_unavailable", { message: DATABASE_AWAY, retryAfter: 1, cause }) : cause;
+      }
+    };
   }
 
   /** Does what may change something, and emits how it went. */
@@ -106,7 +115,7 @@ export class ControlPlane {
     const seen: { body?: object } = {};
     try {
       const answer = await work(seen);
-      this.#tell(route, call, seen.body, answer.status ?? 200);
+      this.#tell(route, call, seen.body, answer.status ?? 200, undefined, route.method === "POST" ? idOf(answer.body) : undefined);
       return answer;
     } catch (thrown) {
       const error = asGatewayError(thrown);
@@ -115,7 +124,7 @@ export class ControlPlane {
     }
   }
 
-  #tell(route: ApiRoute, call: Told, body: object | undefined, status: number, error?: GatewayError): void {
+  #tell(route: ApiRoute, call: Told, body: object | undefined, status: number, error?: GatewayError, made?: string): void {
     const { caller, ip, requestId, params } = call;
     this.#events.emit("api.handled", {
       caller,
@@ -127,8 +136,14 @@ export class ControlPlane {
       body: body && redactFields(body, false),
       status,
       ...(error && { error: error.code }),
+      ...(made !== undefined && { made }),
     });
   }
+}
+
+function idOf(body: unknown): string | undefined {
+  const { id } = (body ?? {}) as { id?: unknown };
+  return typeof id === "string" ? id : undefined;
 }
 
 type Told = Pick<AdmittedCall, "caller" | "ip" | "requestId" | "params">;

@@ -52,7 +52,7 @@ export const auth = definePlugin({
     folder: DataFolder,
     everything: PersonalDataRegistry,
   },
-  before: ["audit", "usage", "rate-limit", "idempotency", "quota", "alerts"],
+  before: ["usage", "rate-limit", "idempotency", "quota", "alerts"],
   setup(options, { database, catalogue, clock, ids, http, events, metrics, logger, folder, everything }) {
     const directory = new Directory({ database, clock, ids, logger }, options);
     const tokens = options.jwt && new JwtReader(options.jwt, directory.people, http, clock);

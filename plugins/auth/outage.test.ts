@@ -1,5 +1,7 @@
-import { bind, Clock, type Database } from "headgate";
-import { FakeLogger } from "headgate/testing";
+import { bind, Clock, Database } from "headgate";
+import { auth } from "headgate/plugins";
+import { simulator } from "headgate/providers";
+import { FakeLogger, startGateway } from "headgate/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDatabase } from "../../core/services/database/open.ts";
 import type { OwnedDatabase } from "../../core/services/database/owned.ts";
@@ -111,6 +113,20 @@ onDatabases((open) => {
       expect(rig.hooks.announce?.()).toEqual({});
       await rig.hooks.stop?.();
     });
+  });
+
+  it("the control plane answers 503 while the database is away", async () => {
+    const database = failable(await open());
+    const { url, stop } = await startGateway({ providers: [simulator()], plugins: [auth({ developmentKey: DEVELOPMENT_KEY })] }, [
+      bind(Database, database),
+    ]);
+    database.away = true;
+    const answer = await fetch(`${url}/api/users`, { headers: { "x-api-key": DEVELOPMENT_KEY } });
+    expect(answer.status).toBe(503);
+    expect(await answer.json()).toMatchObject({ error: { code: "dependency_unavailable" } });
+    database.away = false;
+    expect((await fetch(`${url}/api/users`, { headers: { "x-api-key": DEVELOPMENT_KEY } })).status).toBe(200);
+    await stop();
   });
 
   describe("word of changes", () => {
