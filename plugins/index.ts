@@ -1,4 +1,6 @@
 /** The built-in plugins. */
 export { alerts } from "./alerts/index.ts";
+export { audit } from "./audit/index.ts";
 export { auth } from "./auth/index.ts";
 export { metrics } from "./metrics/index.ts";
+export { quota } from "./quota/index.ts";

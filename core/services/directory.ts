@@ -10,6 +10,8 @@ export interface DirectoryUser {
   /** Null where none is known. */
   readonly email: string | null;
   readonly name: string;
+  /** Name of a plan, as in `Caller`. */
+  readonly plan: string;
 }
 
 /** Knows nobody, until a plugin that keeps users provides it. */

@@ -1,0 +1,144 @@
+import type { Clock, Database, Logger, Spool, Spools, Timer } from "headgate";
+import type { AccountSpec } from "./accounts.ts";
+import { additionalId } from "./accounts.ts";
+import { Budget, type Charge, type Need, type Reservation, type Waiting } from "./budget.ts";
+import { type Booked, LEASE_MS, Ledger, type LedgerAccount } from "./ledger.ts";
+import { type BookRecord, wholeOf, writeRecord } from "./records.ts";
+
+export interface KeeperOptions {
+  readonly db: Database;
+  readonly spools: Spools;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Told what the books say of accounts that changed, about once a second each. */
+  readonly onBooked: (accounts: readonly Booked[]) => void;
+}
+
+/** In ms: how often idle slices are looked for, how long they lie, how often leases are prolonged, and how early one counts as over. */
+const SWEEP_MS = 1_000;
+const IDLE_MS = 1_500;
+const PROLONG_MS = 10_000;
+const SAFETY_MS = 10_000;
+/** For the books of an earlier process to be closed at start. */
+const BOOT_MS = 15_000;
+const TOPIC = "quota.limits";
+
+/** Keeps one instance's budgets and writes down, in order, what becomes of them. */
+export class Keeper {
+  readonly #options: KeeperOptions;
+  readonly #open = new Map<string, Reservation<LedgerAccount>>();
+  #budget: Budget<LedgerAccount> | undefined;
+  #ledger: Ledger | undefined;
+  #spool: Spool | undefined;
+  #seq = 0;
+  #prolongedAt = 0;
+  #timers: Timer[] = [];
+  #unsubscribe: () => void = () => undefined;
+  #working = false;
+
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+  }
+
+  /** Closes the books of this instance's earlier process, then opens its own. */
+  async start(): Promise<void> {
+    const { db, spools, clock } = this.#options;
+    const { instance } = spools;
+    const ledger = new Ledger({
+      db,
+      instance,
+      now: () => clock.now().getTime(),
+      onBooked: (charges, accounts) => {
+        for (const { account, unheld } of charges) this.#budget?.booked(account, unheld);
+        this.#options.onBooked(accounts);
+      },
+      onProlonged: () => {
+        this.#prolongedAt = clock.monotonic();
+        this.#budget?.prolonged(this.#prolongedAt + LEASE_MS - SAFETY_MS);
+      },
+    });
+    this.#ledger = ledger;
+    this.#budget = new Budget(ledger, () => clock.monotonic());
+    await ledger.begin();
+    const spool = await spools.open({
+      name: "quota",
+      deliver: (records) => ledger.deliver(records),
+      carry: () => [...this.#open.values()].map((reservation) => this.#line("reserve", reservation.id, wholeOf(reservation))),
+    });
+    this.#spool = spool;
+    spool.append(this.#line("boot"));
+    if (!(await spool.drained(BOOT_MS))) throw new Error("the books of the last run could not be closed; is the database there?");
+    this.#timers = [clock.interval(SWEEP_MS, () => this.#sweep())];
+    this.#unsubscribe = db.subscribe(TOPIC, () => this.#budget?.forgetRefusals());
+  }
+
+  async stop(): Promise<void> {
+    for (const timer of this.#timers.splice(0)) timer.cancel();
+    this.#unsubscribe();
+    this.#return(0);
+    await this.#spool?.close(5_000);
+  }
+
+  /** The account that a limit is counted in. */
+  static account(spec: AccountSpec): LedgerAccount {
+    return { ...spec, additional: additionalId(spec) };
+  }
+
+  tryReserve(id: string, needs: readonly Need<LedgerAccount>[]): Reservation<LedgerAccount> | undefined {
+    return this.#budget?.tryReserve(id, needs);
+  }
+
+  reserve(id: string, needs: readonly Need<LedgerAccount>[]): Waiting<LedgerAccount> {
+    if (!this.#budget) throw new Error("the quota has not been started");
+    return this.#budget.reserve(id, needs);
+  }
+
+  /** Writes a reservation down, before its call goes out. */
+  opened(reservation: Reservation<LedgerAccount>): void {
+    this.#open.set(reservation.id, reservation);
+    this.#spool?.append(this.#line("reserve", reservation.id, wholeOf(reservation)));
+  }
+
+  /** Ends a reservation, once. */
+  settle(reservation: Reservation<LedgerAccount>, used: (account: LedgerAccount) => number): void {
+    if (!this.#open.delete(reservation.id)) return;
+    this.#spool?.append(this.#line("settle", reservation.id, this.#budget?.settle(reservation, used) ?? []));
+  }
+
+  /** Calls under way. */
+  get open(): number {
+    return this.#open.size;
+  }
+
+  /** Tells all instances that limits have changed. */
+  async changed(): Promise<void> {
+    this.#budget?.forgetRefusals();
+    await this.#options.db.publish(TOPIC, "changed");
+  }
+
+  #line(kind: BookRecord["kind"], id?: string, charges?: readonly Charge[]): string {
+    this.#seq += 1;
+    return writeRecord(kind, { instance: this.#options.spools.instance, epoch: this.#ledger?.epoch ?? 0, seq: this.#seq }, id, charges);
+  }
+
+  #return(idleMs: number): void {
+    const returns = this.#budget?.takeIdle(idleMs) ?? [];
+    if (returns.length > 0) this.#spool?.append(this.#line("return", "", returns));
+  }
+
+  #sweep(): void {
+    this.#return(IDLE_MS);
+    const { clock, logger } = this.#options;
+    if (this.#working || clock.monotonic() - this.#prolongedAt < PROLONG_MS) return;
+    this.#working = true;
+    const upkeep = async () => {
+      await this.#ledger?.prolong();
+      await this.#ledger?.reap();
+    };
+    upkeep()
+      .catch((error) => logger.warn({ err: error }, "the lease on budgets could not be prolonged"))
+      .finally(() => {
+        this.#working = false;
+      });
+  }
+}

@@ -1,0 +1,37 @@
+import { DateTime } from "luxon";
+import type { Window } from "./limit-text.ts";
+
+/** A stretch of time in epoch ms, its end not part of it. `once` begins at 0 and has no end. */
+export interface Span {
+  readonly start: number;
+  readonly end: number | null;
+}
+
+const ALWAYS: Span = { start: 0, end: null };
+
+/** Finds the window that a moment is in, by the calendar of a time zone; days on which clocks change are as long as they are. */
+export class Calendar {
+  readonly #zone: string;
+  readonly #current = new Map<Window, Span>();
+
+  constructor(zone: string) {
+    this.#zone = zone;
+  }
+
+  /** `at` in epoch ms. */
+  span(window: Window, at: number): Span {
+    if (window === "once") return ALWAYS;
+    const known = this.#current.get(window);
+    if (known && at >= known.start && at < (known.end as number)) return known;
+    const start = DateTime.fromMillis(at, { zone: this.#zone }).startOf(window);
+    const span = {
+      start: start.toMillis(),
+      end: start
+        .plus({ [window]: 1 })
+        .startOf(window)
+        .toMillis(),
+    };
+    this.#current.set(window, span);
+    return span;
+  }
+}
