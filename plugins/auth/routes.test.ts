@@ -4,6 +4,7 @@ import { simulator } from "headgate/providers";
 import { startGateway, type TestGateway } from "headgate/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ADMIN, AuthRig, type Body, DEVELOPMENT_KEY, onDatabases } from "../../test/support/auth-rig.ts";
+import { tableRows } from "../../test/support/pages.ts";
 import { injections } from "../../test/support/sql-injections.ts";
 
 const caller = (role: Role, user: string | null = null): Caller => ({ ...ADMIN, role, user, key: `key_of_${role}` });
@@ -50,6 +51,20 @@ onDatabases((open) => {
         ];
         expect(await codesOf(...all), role).toEqual(all.map(() => expected));
       }
+    });
+
+    it("a key that speaks for anybody is an admin's to make, change and rotate", async () => {
+      const rig = new AuthRig(await open());
+      const manager = caller("manager");
+      const [plain, trusted] = [await rig.key(), await rig.key({ trusted: true })];
+      const codes = await codesOf(
+        () => rig.api("POST", "/api/keys", { caller: manager, body: { name: "x", trusted: true } }),
+        () => rig.api("PATCH", `/api/keys/${plain.id}`, { caller: manager, body: { trusted: true } }),
+        () => rig.api("PATCH", `/api/keys/${trusted.id}`, { caller: manager, body: { trusted: false } }),
+        () => rig.api("POST", `/api/keys/${trusted.id}/rotate`, { caller: manager }),
+        () => rig.api("POST", `/api/keys/${trusted.id}/revoke`, { caller: manager }),
+      );
+      expect(codes).toEqual(codes.map(() => "permission_denied"));
     });
 
     it("the key of somebody above is out of reach, whatever role the key itself has", async () => {
@@ -166,6 +181,12 @@ onDatabases((open) => {
       expect((await rig.api("GET", "/api/users")).data).toHaveLength(1);
     });
   });
+});
+
+it("the README names every route with its role and command, and no other", () => {
+  const { hooks } = new AuthRig({} as Database);
+  const rows = (hooks.routes ?? []).map(({ method, path, access, command }) => [`\`${method} ${path}\``, access, `\`${command}\``]);
+  expect(tableRows("plugins/auth/README.md", "route").map((cells) => cells.slice(0, 3))).toEqual(rows);
 });
 
 describe("over HTTP", () => {

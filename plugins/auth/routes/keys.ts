@@ -1,4 +1,4 @@
-import { type ApiRequest, type ApiRoute, apiRoute, type Caller, GatewayError, page, pageOf } from "headgate";
+import { type ApiRequest, type ApiRoute, apiRoute, type Caller, GatewayError, page, pageOf, type Role } from "headgate";
 import type { Directory } from "../directory.ts";
 import { DAY_MS, type Terms } from "../identity.ts";
 import { newKey } from "../key.ts";
@@ -15,7 +15,7 @@ export function keyRoutes(directory: Directory, terms: Terms): ApiRoute[] {
     const actor = actorOf(request);
     const key = await keys.byId(id);
     if (!key) throw missing("key");
-    checkRank(actor, key.role);
+    checkRank(actor, rankOf(key));
     const owner = key.user_id === null ? undefined : await users.byId(key.user_id);
     if (owner) checkRank(actor, owner.role);
     return { key, actor };
@@ -35,6 +35,7 @@ export function keyRoutes(directory: Directory, terms: Terms): ApiRoute[] {
         const actor = actorOf(request);
         const { user_id = null, role = "user", rotate_every_days = terms.rotateEveryDays, ...body } = request.body;
         checkGrant(actor, role);
+        if (body.trusted) checkTrust(actor);
         if (user_id !== null) {
           const owner = await users.byId(user_id);
           if (!owner) throw new GatewayError("invalid_request", { message: "There is no such user.", param: "user_id" });
@@ -83,6 +84,7 @@ export function keyRoutes(directory: Directory, terms: Terms): ApiRoute[] {
       async handle(request) {
         const { key, actor } = await changeable(request, request.params.id as string);
         const { role, rotate_every_days, ...body } = request.body;
+        if (body.trusted) checkTrust(actor);
         if (role !== undefined) {
           if (key.id === actor.key)
             throw new GatewayError("permission_denied", { message: "Nobody may change their own role.", param: "role" });
@@ -136,6 +138,16 @@ export function keyRoutes(directory: Directory, terms: Terms): ApiRoute[] {
       },
     }),
   ];
+}
+
+/** A trusted key speaks for anybody, so whoever holds it, or gets its successor, had better be an admin. */
+function rankOf({ role, trusted }: KeyRow): Role {
+  return trusted === 1 ? "admin" : role;
+}
+
+function checkTrust({ role }: Caller): void {
+  if (role !== "admin")
+    throw new GatewayError("permission_denied", { message: "Only an admin may have a key name end users.", param: "trusted" });
 }
 
 const NO_RESTRICTIONS = { trusted: 0, models: null, routes: null, ips: null, expires_at: null } as const;

@@ -23,7 +23,7 @@ export function ownRoutes({ users, keys, now }: Directory, terms: Terms): ApiRou
       path: "/api/me",
       access: "user",
       summary: "Who I am, with my keys",
-      command: "me",
+      command: "me show",
       reply: Me,
       async handle(request) {
         const { role, plan, team, user, key } = actorOf(request);
