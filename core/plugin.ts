@@ -3,6 +3,7 @@ import type { Binding, Injected, Token } from "./di.ts";
 import type { Exchange } from "./exchange.ts";
 import type { ApiRoute } from "./http/api.ts";
 import type { Migrations } from "./services/database.ts";
+import type { EventMap } from "./services/events.ts";
 import type { PersonalData } from "./services/personal-data.ts";
 
 /**
@@ -33,6 +34,11 @@ export interface PluginHooks {
   migrations?: Migrations;
   /** What it keeps about a person, for the right of access and the right to erasure. */
   personalData?: PersonalData;
+  /**
+   * Told of what a command changed on this machine without the gateway, before the command ends. No plugin has been
+   * started then. What it throws is shown, and makes the command fail.
+   */
+  onCommand?(event: EventMap["api.handled"]): Promise<void>;
   /** Services for the plugins after it. */
   services?: readonly Binding[];
   /** What `/health` says of it. Must answer from memory. */

@@ -26,6 +26,8 @@ export interface EventMap {
     readonly status: number;
     /** Why it was refused or failed; absent when all went well. */
     readonly error?: ErrorCode;
+    /** Id of what a POST answered with, such as the user it made. */
+    readonly made?: string;
   };
   /** A plugin threw, hung or broke the contract; `failMode` says what the chain did about it. */
   "plugin.failed": { plugin: string; phase: "before" | "after" | "settled"; failMode: "open" | "closed"; error: unknown };
