@@ -79,6 +79,27 @@ describe("usage", () => {
     ]);
   });
 
+  it("that starts anew is told at that moment, also to those who do not ask again, and once", async () => {
+    const rig = await bench.start();
+    await rig.clock.advance(JANUARY + 86_400_000 - 120_000 - rig.clock.now().getTime());
+    const day = { window: "day", windowEnd: JANUARY + 86_400_000 };
+    rig.emit("quota.used", quota(80, day));
+    await bench.hook.call(0);
+    rig.emit("quota.used", quota(95, day));
+    await bench.hook.call(1);
+    rig.emit("quota.used", quota(80, { subject: "usr_bob", user: "usr_bob" }));
+    await bench.hook.call(2);
+    await rig.until(() => expect(bench.hook.calls).toHaveLength(4));
+    expect(bench.told()[3]).toMatchObject({ type: "usage.reset", summary: "Quota available again: usr_ann" });
+    const late = rig.clock.now().getTime() - (JANUARY + 86_400_000);
+    expect(late).toBeGreaterThanOrEqual(0);
+    expect(late).toBeLessThan(75_000);
+    rig.emit("quota.reset", quota(0, { window: "day", windowStart: JANUARY + 86_400_000, windowEnd: JANUARY + 2 * 86_400_000 }));
+    await rig.clock.advance(300_000);
+    await quiet(rig);
+    expect(bench.hook.calls).toHaveLength(4);
+  });
+
   it("follows a user's own thresholds, as soon as they are set", async () => {
     const rig = await bench.start();
     const params = { id: "usr_ann" };

@@ -11,6 +11,8 @@ export interface UsageNews {
   readonly account: string;
   /** Epoch ms. */
   readonly windowStart: number;
+  /** Null when it never begins anew. */
+  readonly windowEnd: number | null;
   /** The threshold reached, in percent; null for other kinds. */
   readonly level: number | null;
   readonly rule: string;
@@ -65,7 +67,8 @@ export class Announcer {
           .executeTakeFirst();
         if (!last || last.kind === "reset") return false;
       }
-      return this.#tell(tables, this.#alert(news), [kind, account, windowStart, level], { account, level, window_start: windowStart });
+      const row = { account, level, window_start: windowStart, window_end: news.windowEnd };
+      return this.#tell(tables, this.#alert(news), [kind, account, windowStart, level], row);
     });
   }
 
@@ -98,7 +101,6 @@ export class Announcer {
       const over = await tables
         .updateTable("alert_sent")
         .set({ resolved_at: now })
-        .where("kind", "=", "firing")
         .where("resolved_at", "is", null)
         .where("seen_at", "<", now - UNSEEN_MS)
         .returning(["id", "rule", "subject", "facts"])
@@ -110,17 +112,40 @@ export class Announcer {
     });
   }
 
+  /** Tells those who were warned that a new window has begun. Answers how many. */
+  renew(): Promise<number> {
+    const now = this.#now();
+    return this.#db.transaction<AlertTables, number>(async (tables) => {
+      const over = await tables
+        .updateTable("alert_sent")
+        .set({ resolved_at: now })
+        .where("resolved_at", "is", null)
+        .where("window_end", "<=", now)
+        .returning(["account", "rule", "subject", "user_id", "window_end", "facts"])
+        .execute();
+      let told = 0;
+      for (const { account, rule, subject, user_id, window_end, facts } of over) {
+        const { resets: _, ...rest } = JSON.parse(facts) as Facts;
+        const alert = this.#alert({ kind: "reset", rule, subject, user: user_id, facts: rest });
+        // The key that the quota's own word of it has as well, and every other warning of the same window.
+        if (await this.#tell(tables, alert, ["reset", account, window_end, null], { account, window_start: window_end ?? now })) told += 1;
+      }
+      return told;
+    });
+  }
+
   async #tell(
     tables: Transaction<AlertTables>,
     alert: Alert,
     key: readonly unknown[],
-    row: { account: string; level?: number | null; window_start?: number; seen_at?: number },
+    row: { account: string; level?: number | null; window_start?: number; window_end?: number | null; seen_at?: number },
   ): Promise<boolean> {
     const { id, kind, rule, subject, user, at, facts } = alert;
-    const values = { id, kind, rule, subject, user_id: user, sent_at: at, facts: JSON.stringify(facts), resolved_at: null };
+    const resolved_at = kind === "reset" ? at : null;
+    const values = { id, kind, rule, subject, user_id: user, sent_at: at, facts: JSON.stringify(facts), resolved_at };
     const written = await tables
       .insertInto("alert_sent")
-      .values({ level: null, window_start: null, seen_at: null, ...values, ...row, key: JSON.stringify(key) })
+      .values({ level: null, window_start: null, window_end: null, seen_at: null, ...values, ...row, key: JSON.stringify(key) })
       .onConflict((conflict) => conflict.column("key").doNothing())
       .returning("id")
       .executeTakeFirst();

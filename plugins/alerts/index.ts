@@ -64,7 +64,7 @@ export const alerts = definePlugin({
       wake();
     };
     const usage = new UsageWatch({ thresholds, clock, logger, dropped, announce: (news) => announcer.usage(news), told: tell });
-    const rounds = new Rounds({ db, clock, logger, health, announcer, told: tell, wake });
+    const rounds = new Rounds({ db, clock, logger, health, announcer, reset: options.usage.reset, told: tell, wake });
     const closers: (() => void)[] = [];
 
     return {

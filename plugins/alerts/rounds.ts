@@ -4,7 +4,7 @@ import type { HealthWatch } from "./health-watch.ts";
 import type { AlertTables } from "./tables.ts";
 
 const ROUND_MS = 10_000;
-/** How often the database hears that a condition still holds, and is asked for episodes that are over. */
+/** How often the database hears that a condition still holds, and is asked for episodes and windows that are over. */
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 3_600_000;
 /** For how long history is kept: longer than any window that begins anew. */
@@ -17,8 +17,10 @@ export interface RoundsParts {
   readonly logger: Logger;
   readonly health: HealthWatch;
   readonly announcer: Announcer;
-  /** Called when a health alert was told. */
-  told(kind: "firing" | "resolved"): void;
+  /** Whether the start of a new window is told. */
+  readonly reset: boolean;
+  /** Called for each alert that was told. */
+  told(kind: "firing" | "resolved" | "reset"): void;
   /** Called in each round, so that the outbox is looked at. */
   wake(): void;
 }
@@ -66,7 +68,7 @@ export class Rounds {
   }
 
   async #look(): Promise<void> {
-    const { clock, health, announcer, told } = this.#parts;
+    const { clock, health, announcer, reset, told } = this.#parts;
     const now = clock.monotonic();
     const firing = health.look(now, clock.now().getTime());
     const keys = new Set(firing.map(keyOf));
@@ -78,6 +80,7 @@ export class Rounds {
     }
     if (now - this.#swept >= MINUTE_MS) {
       for (let resolved = await announcer.resolve(); resolved > 0; resolved--) told("resolved");
+      for (let renewed = reset ? await announcer.renew() : 0; renewed > 0; renewed--) told("reset");
       this.#swept = now;
     }
     if (now - this.#pruned >= DAY_MS) {

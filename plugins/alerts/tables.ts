@@ -20,9 +20,12 @@ interface SentTable {
   /** The threshold reached, in percent. */
   level: number | null;
   window_start: number | null;
+  /** Null also where the window never ends. */
+  window_end: number | null;
   sent_at: number;
   /** When an instance last saw that a health alert still fires. */
   seen_at: number | null;
+  /** When a condition no longer held, or the window of a usage alert was over. */
   resolved_at: number | null;
   /** The facts, as JSON. */
   facts: string;
@@ -71,6 +74,7 @@ export const migrations: Migrations = {
       .addColumn("user_id", "text")
       .addColumn("level", "integer")
       .addColumn("window_start", "bigint")
+      .addColumn("window_end", "bigint")
       .addColumn("sent_at", "bigint", (column) => column.notNull())
       .addColumn("seen_at", "bigint")
       .addColumn("resolved_at", "bigint")
@@ -78,6 +82,7 @@ export const migrations: Migrations = {
       .execute();
     await db.schema.createIndex("alert_sent_account").on("alert_sent").columns(["account", "sent_at"]).execute();
     await db.schema.createIndex("alert_sent_user").on("alert_sent").columns(["user_id", "sent_at", "id"]).execute();
+    await db.schema.createIndex("alert_sent_resolved").on("alert_sent").column("resolved_at").execute();
     await db.schema.createIndex("alert_sent_time").on("alert_sent").columns(["sent_at", "id"]).execute();
     await db.schema
       .createTable("alert_outbox")

@@ -96,8 +96,17 @@ export class UsageWatch {
   async #tell(key: string, kind: UsageNews["kind"], event: QuotaEvent): Promise<void> {
     const level = levelOf(kind, event, await this.#parts.thresholds.of(event.user));
     if (level <= this.#level(key)) return;
-    const { rule, subject, user, windowStart } = event;
-    const news = { kind, account: accountOf(event), windowStart, level: kind === "threshold" ? level : null, rule, subject, user };
+    const { rule, subject, user, windowStart, windowEnd } = event;
+    const news = {
+      kind,
+      account: accountOf(event),
+      windowStart,
+      windowEnd,
+      level: kind === "threshold" ? level : null,
+      rule,
+      subject,
+      user,
+    };
     if (await this.#parts.announce({ ...news, facts: factsOf(event, news.level ?? Math.floor(event.percent)) })) this.#parts.told(kind);
     const [oldest] = this.#told.keys();
     if (this.#told.size >= MOST && oldest !== undefined) this.#told.delete(oldest);

@@ -37,7 +37,7 @@ const WORDS: Record<Kind, Words> = {
   reset: {
     headline: "Quota available again: {{name}}",
     subject: "Your quota is available again",
-    sentences: ["The {{window}} quota {{rule}} has started anew. {{limit}} are available.", "It starts anew again: {{resets}}."],
+    sentences: ["The {{window}} quota {{rule}} has started anew, and covers requests again."],
   },
   firing: { headline: "Firing: {{rule}} {{subject}}", sentences: ["{{rule}} holds since {{at}}.", "Now: {{value}}."] },
   resolved: { headline: "Resolved: {{rule}} {{subject}}", sentences: ["{{rule}}, which held since {{at}}, holds no longer."] },
