@@ -44,6 +44,11 @@ export interface Gateway {
    * reverse, closes the port. `now` skips the waiting; it may be called while a first stop is waiting.
    */
   stop(options?: { readonly now?: boolean }): Promise<void>;
+  /**
+   * Brings the database up to date, which does not need a start; `check` only looks. Resolves to the names of the steps that
+   * it ran, or would have run.
+   */
+  migrate(options: { readonly check: boolean }): Promise<readonly string[]>;
   /** Paths of its HTTP API beside the data plane, such as `/metrics`. */
   routes(): readonly string[];
   /** What its plugins have to say to whoever starts it. */
@@ -124,6 +129,10 @@ class RunningGateway implements Gateway {
       .idle()
       .then(() => previous.stop())
       .finally(() => this.#generations.delete(previous));
+  }
+
+  migrate(options: { readonly check: boolean }): Promise<readonly string[]> {
+    return this.#current.migrate(options);
   }
 
   routes(): readonly string[] {

@@ -56,6 +56,20 @@ export async function main(args: readonly string[]): Promise<number> {
         code = await check(flags);
       },
     )
+    .command(
+      "migrate",
+      "Bring the database up to date with the config's plugins",
+      (command) =>
+        command.options({
+          ...configOption,
+          check: { type: "boolean", default: false, describe: "Only list what would be run; exit code 3 when there is anything" },
+          json: { type: "boolean", default: false, describe: "Print the result as JSON" },
+        } as const),
+      async (flags) => {
+        const { migrate } = await import("./commands/migrate.ts");
+        code = await migrate(flags);
+      },
+    )
     .demandCommand(1, "Name a command.")
     .strict()
     .strictCommands()

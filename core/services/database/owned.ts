@@ -11,3 +11,8 @@ export interface OwnedDatabase extends Database {
   /** Lets what is under way finish, within its deadlines. */
   close(): Promise<void>;
 }
+
+/** False for one that a test or an embedding program made up itself. */
+export function isOwned(database: Database | undefined): database is OwnedDatabase {
+  return database !== undefined && "claim" in database;
+}
