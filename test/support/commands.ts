@@ -18,6 +18,8 @@ export interface Ran {
 
 export interface Served {
   readonly url: string;
+  /** What it said until it was ready. */
+  readonly banner: string;
   /** Ends it as Ctrl-C would; resolves to its exit code. */
   stop(): Promise<number | null>;
 }
@@ -56,6 +58,7 @@ export async function serve(file: string, args: readonly string[], options: Comm
   const url = /Anthropic SDKs +(http:\S+)/.exec(said)?.[1] ?? "";
   return {
     url,
+    banner: said,
     async stop() {
       child.kill("SIGTERM");
       const [code] = await exited;
