@@ -89,6 +89,7 @@ describe("usage", () => {
     await bench.hook.call(1);
     rig.emit("quota.used", quota(80, { subject: "usr_bob", user: "usr_bob" }));
     await bench.hook.call(2);
+    rig.emit("quota.used", quota(99, { subject: "usr_late", windowEnd: JANUARY }));
     await rig.until(() => expect(bench.hook.calls).toHaveLength(4));
     expect(bench.told()[3]).toMatchObject({ type: "usage.reset", summary: "Quota available again: usr_ann" });
     const late = rig.clock.now().getTime() - (JANUARY + 86_400_000);

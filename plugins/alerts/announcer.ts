@@ -51,7 +51,9 @@ export class Announcer {
 
   /** Once per account, window and kind; a threshold only while no higher one was told. A reset only to those who were warned before it. */
   usage(news: UsageNews): Promise<boolean> {
-    const { kind, account, windowStart, level } = news;
+    const { kind, account, windowStart, windowEnd, level } = news;
+    // A call may settle after its window is over; that is of no use to anybody by then.
+    if (windowEnd !== null && windowEnd <= this.#now()) return Promise.resolve(false);
     return this.#db.transaction<AlertTables, boolean>(async (tables) => {
       const earlier = tables.selectFrom("alert_sent").where("account", "=", account);
       if (level !== null) {
@@ -67,7 +69,7 @@ export class Announcer {
           .executeTakeFirst();
         if (!last || last.kind === "reset") return false;
       }
-      const row = { account, level, window_start: windowStart, window_end: news.windowEnd };
+      const row = { account, level, window_start: windowStart, window_end: windowEnd };
       return this.#tell(tables, this.#alert(news), [kind, account, windowStart, level], row);
     });
   }

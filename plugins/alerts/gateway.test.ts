@@ -1,10 +1,12 @@
 import { bind, Events } from "headgate";
-import { alerts, auth } from "headgate/plugins";
+import { alerts, auth, quota as budgets } from "headgate/plugins";
 import { simulator } from "headgate/providers";
 import { ScriptedUpstream, startGateway, type TestGateway } from "headgate/testing";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { quota } from "../../test/support/alerts-rig.ts";
+import { PATIENCE_MS, quota } from "../../test/support/alerts-rig.ts";
 import { type MailServer, startMailServer } from "../../test/support/smtp.ts";
+
+vi.setConfig({ testTimeout: PATIENCE_MS });
 
 const ADMIN = "hg_dev_of_the_alerts";
 
@@ -27,6 +29,7 @@ describe("in a whole gateway", () => {
     hook = (await ScriptedUpstream.start()).always({ status: 200 });
     const plugins = [
       auth({ developmentKey: ADMIN }),
+      budgets({ plans: { pro: ["10 requests/month"] } }),
       alerts({
         email: { url: smtp.url, from: "headgate@example.com", to: ["ops@example.com"] },
         webhooks: [{ name: "ops", url: hook.url, secret: "s" }],
@@ -48,10 +51,10 @@ describe("in a whole gateway", () => {
       status: 200,
       body: { own: true },
     });
-    const about = { subject: user.id, user: user.id };
+    const about = { subject: user.id, user: user.id, windowEnd: Date.now() + 86_400_000 };
     events.emit("quota.used", quota(40, about));
     events.emit("quota.used", quota(55, about));
-    await vi.waitFor(() => expect(smtp.mails).toHaveLength(2), 10_000);
+    await vi.waitFor(() => expect(smtp.mails).toHaveLength(2), PATIENCE_MS / 4);
     expect(Object.fromEntries(smtp.mails.map(({ to, subject }) => [to[0], subject]))).toEqual({
       "ann@example.com": "50% of your quota is used",
       "ops@example.com": "50% of the monthly quota used: ann@example.com",
@@ -66,7 +69,27 @@ describe("in a whole gateway", () => {
         ["email", "sent"],
         ["webhook:ops", "sent"],
       ]);
-    }, 10_000);
+    }, PATIENCE_MS / 4);
+  });
+
+  it("a user's own calls lead to mails at 80 %, at 95 % and when blocked", async () => {
+    const { body: made } = await api("POST", "/api/users", { email: "bob@example.com", name: "Bob", plan: "pro" });
+    const { body: key } = await api("POST", "/api/keys", { name: "bob's", user_id: made.id });
+    const call = () =>
+      api(
+        "POST",
+        "/v1/chat/completions",
+        { model: "simulator/sim-small", max_tokens: 5, messages: [{ role: "user", content: "Hi" }] },
+        key.key,
+      );
+    const subjects = () => smtp.mails.filter(({ to }) => to[0] === "bob@example.com").map(({ subject }) => subject);
+    for (let turn = 0; turn < 8; turn++) expect((await call()).status).toBe(200);
+    await vi.waitFor(() => expect(subjects()).toEqual(["80% of your quota is used"]), PATIENCE_MS / 4);
+    for (let turn = 0; turn < 2; turn++) expect((await call()).status).toBe(200);
+    await vi.waitFor(() => expect(subjects()).toEqual(["80% of your quota is used", "95% of your quota is used"]), PATIENCE_MS / 4);
+    expect((await call()).status).toBe(429);
+    await vi.waitFor(() => expect(subjects()).toHaveLength(3), PATIENCE_MS / 4);
+    expect(subjects().at(-1)).toBe("Your quota is used up");
   });
 
   it("a user may not see or change what is for operators", async () => {

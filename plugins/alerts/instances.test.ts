@@ -2,10 +2,20 @@ import type { Database } from "headgate";
 import { FakeLogger, ScriptedUpstream, silence } from "headgate/testing";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createDatabase } from "../../core/services/database/open.ts";
-import { type AlertsRig, type AlertsSettings, FEBRUARY, quota, startAlerts, type Told } from "../../test/support/alerts-rig.ts";
+import {
+  type AlertsRig,
+  type AlertsSettings,
+  FEBRUARY,
+  PATIENCE_MS,
+  quota,
+  startAlerts,
+  type Told,
+} from "../../test/support/alerts-rig.ts";
 import { eachDatabase } from "../../test/support/databases.ts";
 import { hasPostgres, startPostgres } from "../../test/support/postgres.ts";
 import { migrations } from "./tables.ts";
+
+vi.setConfig({ testTimeout: PATIENCE_MS });
 
 let hook: ScriptedUpstream;
 const rigs: AlertsRig[] = [];
@@ -37,7 +47,7 @@ async function until(check: () => void): Promise<void> {
       for (const rig of rigs) await rig.clock.advance(2_000);
       check();
     },
-    { timeout: 15_000, interval: 20 },
+    { timeout: PATIENCE_MS / 2, interval: 20 },
   );
 }
 
