@@ -4,3 +4,4 @@ export { audit } from "./audit/index.ts";
 export { auth } from "./auth/index.ts";
 export { metrics } from "./metrics/index.ts";
 export { quota } from "./quota/index.ts";
+export { usage } from "./usage/index.ts";

@@ -1,0 +1,54 @@
+import { ATTEMPT, type Call, type Cell, EXCHANGE } from "./columns.ts";
+
+/**
+ * What is written down of a call, each as one line. `b`: it has begun, in this run of the process. `e`: it has ended, with
+ * its row and the rows of its tries, as lists in the order of the columns. `s`: the process has started anew, so that of
+ * earlier runs nothing more will be heard.
+ */
+
+/** A call that began, with what its row will hold if nothing more is ever heard of it. */
+export function beginLine(run: string, id: string, row: readonly Cell[]): string {
+  return `b\t${run}\t${id}\t${JSON.stringify(row)}`;
+}
+
+export function startLine(run: string): string {
+  return `s\t${run}\t\t`;
+}
+
+export function endLine(run: string, call: Call): string {
+  const row = EXCHANGE.map(({ of }) => of(call));
+  const tries = call.exchange.attempts.map((attempt) => ATTEMPT.map(({ of }) => of({ attempt, call })));
+  return `e\t${run}\t${call.exchange.id}\t${JSON.stringify([row, tries])}`;
+}
+
+/** Cells of a row in the making, all empty but these. */
+export function sketch(cells: Readonly<Record<string, Cell>>): Cell[] {
+  return EXCHANGE.map(({ name }) => cells[name] ?? null);
+}
+
+export interface Reading {
+  /** JSON texts of ended calls, each `[row, tries]`. */
+  readonly ended: string[];
+  /** Calls that have begun and not ended, from earlier runs; by id, as JSON text of their rows. */
+  readonly open: Map<string, string>;
+}
+
+/** Reads lines in order; `open` is what earlier ones left. Lines that are none are passed over. */
+export function readLines(lines: readonly string[], run: string, open: ReadonlyMap<string, string>): Reading {
+  const left = new Map(open);
+  const ended: string[] = [];
+  for (const line of lines) {
+    const [, lineRun = "", id = ""] = line.split("\t", 3);
+    const json = line.slice(lineRun.length + id.length + 4);
+    if (line.startsWith("e\t")) {
+      ended.push(json);
+      left.delete(id);
+    } else if (line.startsWith("b\t")) {
+      if (lineRun !== run) left.set(id, json);
+    } else if (line.startsWith("s\t")) {
+      for (const row of left.values()) ended.push(`[${row},[]]`);
+      left.clear();
+    }
+  }
+  return { ended, open: left };
+}

@@ -1,0 +1,117 @@
+import type { Migrations, SqlDialect } from "headgate";
+import { type CreateTableBuilder, sql } from "kysely";
+import { ATTEMPT, type Column, EXCHANGE } from "./columns.ts";
+
+type Row = Record<string, string | number | null>;
+
+export interface Tables {
+  usage_exchanges: ExchangeRow;
+  usage_attempts: Row & { id: string; created_at: number; exchange_id: string };
+  usage_days: DayRow;
+  usage_contents: { id: string; created_at: number; prompt: string; answer: string | null };
+}
+
+export interface ExchangeRow extends Row {
+  id: string;
+  created_at: number;
+  user_id: string | null;
+  key_id: string | null;
+  team: string | null;
+  requested_model: string;
+  model: string | null;
+  provider: string | null;
+  status: number;
+  cost: number | null;
+}
+
+/** Sums of a day (UTC) for each user, key, team and model. Empty texts stand for nobody and nothing, so that they can be a key. */
+export interface DayRow {
+  day: number;
+  user_id: string;
+  key_id: string;
+  team: string;
+  provider: string;
+  model: string;
+  requests: number;
+  errors: number;
+  cached: number;
+  retried: number;
+  input_tokens: number;
+  output_tokens: number;
+  cached_tokens: number;
+  reasoning_tokens: number;
+  cost: number;
+  list_cost: number;
+  unpriced: number;
+  total_ms: number;
+}
+
+export const DAY_KEY = ["day", "user_id", "key_id", "team", "provider", "model"] as const;
+export const DAY_SUMS = [
+  "requests",
+  "errors",
+  "cached",
+  "retried",
+  "input_tokens",
+  "output_tokens",
+  "cached_tokens",
+  "reasoning_tokens",
+  "cost",
+  "list_cost",
+  "unpriced",
+  "total_ms",
+] as const;
+
+export const migrations: Migrations = {
+  "001_usage": async (db, dialect) => {
+    for (const [table, columns] of [
+      ["usage_exchanges", EXCHANGE],
+      ["usage_attempts", ATTEMPT],
+    ] as const) {
+      const built = withColumns(db.schema.createTable(table), columns as readonly Column<never>[]).addPrimaryKeyConstraint(`${table}_key`, [
+        "id",
+        "created_at",
+      ] as never);
+      await (dialect === "postgres" ? built.modifyEnd(sql`partition by range (created_at)`) : built).execute();
+      // What no month has been made for; see partitions.ts.
+      if (dialect === "postgres")
+        await sql`create table ${sql.table(`${table}_other`)} partition of ${sql.table(table)} default`.execute(db);
+    }
+    await db.schema.createIndex("usage_exchanges_created").on("usage_exchanges").columns(["created_at", "id"]).execute();
+    await db.schema.createIndex("usage_exchanges_user").on("usage_exchanges").columns(["user_id", "created_at"]).execute();
+    await db.schema.createIndex("usage_attempts_exchange").on("usage_attempts").column("exchange_id").execute();
+    await db.schema
+      .createTable("usage_contents")
+      .addColumn("id", "text", (column) => column.primaryKey())
+      .addColumn("created_at", "bigint", (column) => column.notNull())
+      .addColumn("prompt", "text", (column) => column.notNull())
+      .addColumn("answer", "text")
+      .execute();
+    let days = db.schema.createTable("usage_days").addColumn("day", "bigint", (column) => column.notNull());
+    for (const name of DAY_KEY.slice(1)) days = days.addColumn(name, "text", (column) => column.notNull()) as typeof days;
+    for (const name of DAY_SUMS) days = days.addColumn(name, "bigint", (column) => column.notNull()) as typeof days;
+    await days.addPrimaryKeyConstraint("usage_days_key", [...DAY_KEY] as never).execute();
+    await db.schema.createIndex("usage_days_user").on("usage_days").columns(["user_id", "day"]).execute();
+  },
+};
+
+function withColumns(table: CreateTableBuilder<string, never>, columns: readonly Column<never>[]) {
+  return columns.reduce(
+    (built, { name, type }) =>
+      built.addColumn(name, type, (column) => (name === "id" || name === "created_at" ? column.notNull() : column)) as never,
+    table,
+  );
+}
+
+/** The cells of a JSON list, as columns; `list` is an expression for that list. */
+export function cells(dialect: SqlDialect, columns: readonly Column<never>[], list: string) {
+  return sql.join(
+    columns.map(({ type }, at) =>
+      dialect === "sqlite"
+        ? sql`${sql.raw(list)} ->> ${sql.lit(at)}`
+        : type === "bigint"
+          ? sql`(${sql.raw(list)} ->> ${sql.lit(at)})::bigint`
+          : sql`${sql.raw(list)} ->> ${sql.lit(at)}`,
+    ),
+  );
+}
