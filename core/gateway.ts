@@ -6,7 +6,8 @@ import type { z } from "zod";
 import type { ResolvedConfig } from "./config/check.ts";
 import type { ServerOptions, Settings } from "./config/schema.ts";
 import { type Binding, bind, Scope } from "./di.ts";
-import { Generation } from "./generation.ts";
+import { type CommandInput, Generation } from "./generation.ts";
+import type { ApiResponse, ApiRoute } from "./http/api.ts";
 import { answerClientError } from "./http/client-error.ts";
 import type { Announcement } from "./plugin.ts";
 import { Clock } from "./services/clock.ts";
@@ -51,6 +52,10 @@ export interface Gateway {
   migrate(options: { readonly check: boolean }): Promise<readonly string[]>;
   /** Paths of its HTTP API beside the data plane, such as `/metrics`. */
   routes(): readonly string[];
+  /** Its routes that are commands too. */
+  commands(): readonly ApiRoute[];
+  /** Calls one of them as an admin on this machine, on a database that is up to date; does not need a start. Rejects with a GatewayError. */
+  command(route: ApiRoute, input: CommandInput): Promise<ApiResponse>;
   /** What its plugins have to say to whoever starts it. */
   announcements(): readonly Announcement[];
 }
@@ -137,6 +142,14 @@ class RunningGateway implements Gateway {
 
   routes(): readonly string[] {
     return this.#current.control.routes.map(({ path }) => path);
+  }
+
+  commands(): readonly ApiRoute[] {
+    return this.#current.control.routes.filter(({ command }) => command !== undefined);
+  }
+
+  command(route: ApiRoute, input: CommandInput): Promise<ApiResponse> {
+    return this.#current.command(route, input);
   }
 
   announcements(): readonly Announcement[] {

@@ -5,8 +5,10 @@ import type { ResolvedConfig } from "./config/check.ts";
 import type { Settings } from "./config/schema.ts";
 import { bind, type Scope } from "./di.ts";
 import { DIALECTS } from "./dialects/index.ts";
+import type { Caller } from "./exchange.ts";
+import type { ApiResponse, ApiRoute } from "./http/api.ts";
 import { createApp } from "./http/app.ts";
-import { ControlPlane } from "./http/control-plane.ts";
+import { type AdmittedCall, ControlPlane } from "./http/control-plane.ts";
 import type { DataPlane, ServerState } from "./http/data-plane.ts";
 import { docsRoutes } from "./http/docs-routes.ts";
 import { ApiGuard } from "./http/guard.ts";
@@ -19,7 +21,7 @@ import { Clock } from "./services/clock.ts";
 import { isOwned } from "./services/database/owned.ts";
 import { prepareDatabase } from "./services/database/prepare.ts";
 import { Database } from "./services/database.ts";
-import { Events } from "./services/events.ts";
+import { type EventMap, Events } from "./services/events.ts";
 import { HttpClient } from "./services/http.ts";
 import { Ids } from "./services/ids.ts";
 import { createKeyValue, KeyValue } from "./services/key-value.ts";
@@ -31,6 +33,12 @@ import { createCall } from "./upstream/call.ts";
 import { Catalogue, createCatalogue } from "./upstream/catalogue.ts";
 import { UpstreamClient } from "./upstream/client.ts";
 import { fetchList } from "./upstream/discovery.ts";
+
+/** Who uses a command: whoever may run the gateway's files may do what it can. */
+const OPERATOR: Caller = { user: null, key: null, team: null, plan: "", segment: "standard", role: "admin", name: "cli" };
+
+/** What a command asks of its route, not yet checked. */
+export type CommandInput = Pick<AdmittedCall, "params" | "query" | "body">;
 
 /**
  * Everything that one config gives rise to: services, plugin instances, the compiled chain and the HTTP app over it. A
@@ -139,6 +147,25 @@ export class Generation implements DataPlane {
     if (!isOwned(database)) return [];
     const migrations = this.#plugins.migrations();
     return check ? (await database.pending(migrations)).names : database.migrate(migrations);
+  }
+
+  /** Calls a route as an admin on this machine, on a database that is up to date; nothing has to be started. */
+  async command(route: ApiRoute, input: CommandInput): Promise<ApiResponse> {
+    const { scope, usesDatabase } = this.#plugins;
+    if (usesDatabase && (await this.migrate({ check: true })).length > 0) {
+      if (scope.get(Database).dialect !== "sqlite")
+        throw new Error("the database is behind this config; bring it up to date with: headgate migrate");
+      await this.migrate({ check: false });
+    }
+    const told: EventMap["api.handled"][] = [];
+    const forget = scope.get(Events).on("api.handled", (event) => told.push(event));
+    try {
+      const { signal } = new AbortController();
+      return await this.control.run(route, { ...input, caller: OPERATOR, ip: "cli", requestId: this.ids.next("req"), signal });
+    } finally {
+      forget();
+      for (const event of told) await this.#plugins.commanded(event);
+    }
   }
 
   announcements(): Announcement[] {

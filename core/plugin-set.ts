@@ -6,6 +6,7 @@ import type { Announcement, Health, PluginHooks } from "./plugin.ts";
 import type { Clock } from "./services/clock.ts";
 import { Database, type Migrations } from "./services/database.ts";
 import { within } from "./services/deadline.ts";
+import type { EventMap } from "./services/events.ts";
 import { Logger } from "./services/logger.ts";
 import { type PersonalData, PersonalDataRegistry, personalDataOf } from "./services/personal-data.ts";
 
@@ -73,6 +74,11 @@ export class PluginSet {
 
   #personalData(): [name: string, data: PersonalData][] {
     return this.#instances.flatMap(({ name, hooks }) => (hooks.personalData ? [[name, hooks.personalData] as [string, PersonalData]] : []));
+  }
+
+  /** Tells each of what a command did. */
+  async commanded(event: EventMap["api.handled"]): Promise<void> {
+    for (const { hooks } of this.#instances) await hooks.onCommand?.(event);
   }
 
   announcements(): Announcement[] {

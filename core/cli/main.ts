@@ -1,7 +1,7 @@
 import yargs from "yargs";
 import { ConfigError } from "../config/mistakes.ts";
 import { VERSION } from "../version.ts";
-import { EXIT, say, sayMistakes } from "./output.ts";
+import { EXIT, say, sayMistakes, UsageError } from "./output.ts";
 
 const configOption = {
   config: {
@@ -22,8 +22,16 @@ const serverOptions = {
   host: { type: "string", requiresArg: true, describe: "Address to listen on, in place of the config's" },
 } as const;
 
+/** Commands that need no plugin; every other is looked for among the routes of the config's. */
+const BUILT_IN = new Set(["start", "dev", "check", "migrate"]);
+
 /** Runs one command line, without program name; resolves to the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
+  const [first] = args;
+  if (first !== undefined && !first.startsWith("-") && !BUILT_IN.has(first)) {
+    const { routeCommand } = await import("./commands/route.ts");
+    return routeCommand(args).catch(report);
+  }
   let code: number = EXIT.ok;
   const parser = yargs([...args])
     .scriptName("headgate")
@@ -84,14 +92,16 @@ export async function main(args: readonly string[]): Promise<number> {
       throw error && error.name !== "YError" ? error : new UsageError(message ?? error?.message);
     });
   try {
+    if (first === "--help" || first === "-h") {
+      const { commandGroups } = await import("./commands/route.ts");
+      parser.epilogue((await commandGroups(args)) ?? "");
+    }
     await parser.parseAsync();
     return code;
   } catch (error) {
     return report(error);
   }
 }
-
-class UsageError extends Error {}
 
 function portNumber(text: string): number {
   const port = /^\d+$/.test(text) ? Number(text) : Number.NaN;

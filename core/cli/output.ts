@@ -4,6 +4,9 @@ import type { ConfigError } from "../config/mistakes.ts";
 /** Exit codes, the same for every command. */
 export const EXIT = { ok: 0, unexpected: 1, usage: 2, unhealthy: 3 } as const;
 
+/** A command line that makes no sense; says why. */
+export class UsageError extends Error {}
+
 type Style = Parameters<typeof styleText>[0];
 
 /** Colours a text where `stream` is a terminal that wants colours. */
