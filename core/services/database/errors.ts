@@ -10,7 +10,8 @@ const SQLITE_AWAY = new Set([5, 6, 8, 10, 11, 13, 14, 23, 26]);
  * available, deadlock and serialisation, no such database.
  */
 const POSTGRES_AWAY = /^(08|28|53|57|58)...$|^(55P03|40001|40P01|3D000|25P03|25P04)$/;
-const NETWORK_AWAY = /^(E(CONN|HOST|NET|AI_|PIPE|TIMEDOUT|NOTFOUND|ADDR)|ERR_(SSL|TLS))/;
+/** The operating system's own, of network and files, and those of TLS. */
+const SYSTEM_AWAY = /^(E(AI_)?[A-Z0-9]+|ERR_(SSL|TLS)_.*)$/;
 
 /** After these the same statements may well succeed: deadlock, serialisation, connection lost or refused for the moment. */
 const AGAIN = /^(08...|40001|40P01|57P0[123]|53300|ECONNRESET|ECONNREFUSED|EPIPE)$/;
@@ -24,7 +25,7 @@ export function isUnavailable(error: unknown): boolean {
   if (error instanceof DatabaseUnavailable) return true;
   const { code, errcode } = codesOf(error);
   if (errcode !== undefined) return SQLITE_AWAY.has(errcode & 0xff);
-  return code !== undefined && (POSTGRES_AWAY.test(code) || NETWORK_AWAY.test(code));
+  return code !== undefined && (POSTGRES_AWAY.test(code) || SYSTEM_AWAY.test(code));
 }
 
 /** Whether another try of the same transaction may succeed. A statement that took too long is not tried again. */
