@@ -36,13 +36,13 @@ export function accessTable(routes: readonly ApiRoute[]): string[][] {
   });
   const visitors = [visitor(), ...ROLES.map(visitor)];
   return routes
+    .toSorted((a, b) => (a.path === b.path ? compare(a.method, b.method) : compare(a.path, b.path)))
     .map(({ method, path, access }) => [
       `\`${method} ${path}\``,
       ...visitors.map((each) => String(refusalOf(access, each)?.status ?? "yes")),
-    ])
-    .toSorted(([a = ""], [b = ""]) => (pathOf(a) < pathOf(b) ? -1 : 1));
+    ]);
 }
 
-function pathOf(cell: string): string {
-  return cell.slice(cell.indexOf(" "));
+function compare(a: string, b: string): number {
+  return a < b ? -1 : 1;
 }

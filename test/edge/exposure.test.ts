@@ -67,7 +67,6 @@ describe("E13: what shows the gateway's inside", () => {
       "/api",
       "/api/keys",
       "/console",
-      "/docs",
       "/.env",
       "/.git/config",
       "/package.json",

@@ -41,9 +41,9 @@ export async function routeCommand(args: readonly string[]): Promise<number> {
       const answer = common.url === undefined ? await gateway.command(route, input) : await ask(common.url, common.key, route, input);
       return await show(answer, common.json === true);
     } catch (error) {
-      if (!(error instanceof GatewayError)) throw error;
+      if (!(error instanceof Error) || error instanceof UsageError) throw error;
       say(`headgate: ${error.message}`);
-      return error.code === "invalid_request" ? EXIT.usage : EXIT.unexpected;
+      return error instanceof GatewayError && error.code === "invalid_request" ? EXIT.usage : EXIT.unexpected;
     }
   });
 }
@@ -130,11 +130,15 @@ async function ask(url: string, key: string | undefined, route: ApiRoute, { para
     redirect: "error",
     signal: AbortSignal.timeout(DEADLINE_MS),
   }).catch((cause: unknown) => {
-    throw new Error(`${target.origin} could not be asked: ${(cause as Error).cause ?? cause}`, { cause });
+    throw new Error(`${target.origin} could not be asked: ${messageOf((cause as Error).cause ?? cause)}`, { cause });
   });
   const text = await response.text();
   const isJson = response.headers.get("content-type")?.startsWith("application/json");
   if (response.ok) return { body: isJson ? JSON.parse(text) : text };
   const { code = "internal_error", message = text } = (isJson ? JSON.parse(text).error : {}) as { code?: ErrorCode; message?: string };
   throw new GatewayError(code, { message });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error && error.message ? error.message : String(error);
 }
