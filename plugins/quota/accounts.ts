@@ -43,6 +43,6 @@ export function accountsOf(caller: Caller | undefined, options: QuotaOptions, ca
 }
 
 /** What was bought on top for a subject is one account without a window, whatever limits the subject has. */
-export function additionalId({ kind, subject, unit }: Pick<AccountSpec, "kind" | "subject" | "unit">): string {
+export function additionalId({ kind, subject, unit }: { readonly kind: string; readonly subject: string; readonly unit: string }): string {
   return `${kind}:${subject}:${unit}:additional`;
 }

@@ -3,6 +3,7 @@
  * share, and gives out of that without asking anyone; when a slice does not suffice, those who wait for the same account
  * ask together, once. What is in use and what is held never exceed a limit, because the ledger leases no more than that.
  */
+import { Slices } from "./slices.ts";
 
 /** What the engine needs to know of an account. */
 export interface Account {
@@ -31,7 +32,7 @@ export interface Want<A extends Account> {
   readonly account: A;
   /** Least that helps anyone who waits. */
   readonly least: number;
-  /** What all who wait need together. */
+  /** What all who wait need together, beyond what is free here. */
   readonly all: number;
 }
 
@@ -72,19 +73,17 @@ export interface Charge {
   readonly unheld: number;
 }
 
+/** A slice after some of what was given up has been booked. */
+export interface BookedSlice {
+  readonly account: string;
+  readonly unheld: number;
+  readonly slice: number;
+}
+
 export type Verdict<A extends Account> =
   | { readonly kind: "reserved"; readonly reservation: Reservation<A> }
   | { readonly kind: "refused"; readonly account: A; readonly need: number; readonly balance: Balance }
   | { readonly kind: "unavailable"; readonly cause: unknown };
-
-interface Slice {
-  /** Not set aside. */
-  free: number;
-  /** The whole slice as the ledger last had it, less what was given up since and is known to be booked. */
-  booked: number;
-  /** Monotonic ms. */
-  usedAt: number;
-}
 
 interface Refusal {
   readonly rest: number;
@@ -112,13 +111,11 @@ export interface Waiting<A extends Account> {
 const REFUSAL_FRESH = 1_000;
 /** Rounds at the ledger after which one who waits is told that it cannot be had. */
 const ROUNDS = 4;
-/** Most slices kept; the idle ones go first. */
-const MOST = 50_000;
 
 export class Budget<A extends Account> {
   readonly #lessor: Lessor<A>;
   readonly #now: () => number;
-  readonly #slices = new Map<string, Slice>();
+  readonly #slices = new Slices();
   readonly #refusals = new Map<string, Refusal>();
   #waiting: Waiter<A>[] = [];
   #asking = false;
@@ -137,24 +134,25 @@ export class Budget<A extends Account> {
 
   /** Sets aside what all accounts need, or nothing; undefined when a slice does not suffice. */
   tryReserve(id: string, needs: readonly Need<A>[]): Reservation<A> | undefined {
-    if (this.#now() >= this.#until && needs.length > 0) return undefined;
+    const now = this.#now();
+    if (now >= this.#until && needs.length > 0) return undefined;
     // What was bought on top serves several limits of one call at once, so it is set aside once: for the one that lacks most.
     let shortfalls: Map<string, number> | undefined;
     for (const { account, amount } of needs) {
-      const short = amount - (this.#slices.get(account.id)?.free ?? 0);
+      const short = amount - this.#slices.free(account.id);
       if (short <= 0) continue;
-      if ((this.#slices.get(account.additional)?.free ?? 0) < short) return undefined;
+      if (this.#slices.free(account.additional) < short) return undefined;
       shortfalls ??= new Map();
       shortfalls.set(account.additional, Math.max(short, shortfalls.get(account.additional) ?? 0));
     }
     const parts: Part<A>[] = [];
     for (const { account, amount } of needs) {
-      const own = Math.min(amount, this.#slices.get(account.id)?.free ?? 0);
+      const own = Math.min(amount, this.#slices.free(account.id));
       const extra = shortfalls?.get(account.additional) ?? 0;
-      // One part carries what is set aside on top; the others of the same kind refer to the same.
+      // One part carries what is set aside on top, for all of its kind.
       shortfalls?.delete(account.additional);
-      this.#take(account.id, own);
-      if (extra > 0) this.#take(account.additional, extra);
+      this.#slices.take(account.id, own, now);
+      this.#slices.take(account.additional, extra, now);
       parts.push({ account, own, extra });
     }
     return { id, parts };
@@ -181,46 +179,39 @@ export class Budget<A extends Account> {
   /** Ends a reservation with what was used, by account. Returns what to write into the books. */
   settle({ parts }: Reservation<A>, used: (account: A) => number): Charge[] {
     const charges: Charge[] = [];
-    let extraUsed = 0;
-    let extraPart: Part<A> | undefined;
-    for (const part of parts) {
-      const amount = used(part.account);
-      if (part.extra > 0) extraPart = part;
-      const over = amount - part.own;
-      extraUsed = Math.max(extraUsed, over);
-      const unheld = Math.min(amount, part.own);
-      this.#giveBack(part.account.id, part.own - unheld);
+    const extras = new Map<string, { reserved: number; used: number }>();
+    for (const { account, extra } of parts) if (extra > 0) extras.set(account.additional, { reserved: extra, used: 0 });
+    for (const { account, own } of parts) {
+      const amount = used(account);
+      const unheld = Math.min(amount, own);
+      const extra = extras.get(account.additional);
+      const fromExtra = Math.min(amount - unheld, extra?.reserved ?? 0);
+      if (extra) extra.used = Math.max(extra.used, fromExtra);
+      this.#slices.giveBack(account.id, own - unheld);
       // More than was set aside is charged to the account all the same: it was used.
-      const beyond = Math.max(0, over - this.#extraOf(parts, part.account.additional));
-      charges.push({ account: part.account.id, used: unheld + beyond, unheld });
+      charges.push({ account: account.id, used: amount - fromExtra, unheld });
     }
-    if (extraPart) {
-      const unheld = Math.min(Math.max(0, extraUsed), extraPart.extra);
-      this.#giveBack(extraPart.account.additional, extraPart.extra - unheld);
-      if (unheld > 0) charges.push({ account: extraPart.account.additional, used: unheld, unheld });
+    for (const [account, { reserved, used: unheld }] of extras) {
+      this.#slices.giveBack(account, reserved - unheld);
+      charges.push({ account, used: unheld, unheld });
     }
     return charges.filter(({ used: amount, unheld }) => amount > 0 || unheld > 0);
   }
 
-  /** The ledger has booked charges or returns, so that the slices are smaller there by what was given up. */
-  booked(account: string, unheld: number): void {
-    const slice = this.#slices.get(account);
-    if (slice) slice.booked -= unheld;
+  /** The ledger has booked what was given up, `unheld` of it, and has the slice as `slice` now. */
+  booked({ account, unheld, slice }: BookedSlice): void {
+    this.#slices.learn(account, slice, unheld);
+  }
+
+  /** The lease had run out, and the ledger has released all slices. */
+  lapsed(): void {
+    this.#slices.lapsed();
   }
 
   /** Takes back what has lain idle for `ms`, to be returned to the ledger. */
   takeIdle(ms: number): Charge[] {
-    const returns: Charge[] = [];
-    const before = this.#now() - ms;
-    for (const [account, slice] of this.#slices) {
-      if (slice.usedAt > before && this.#slices.size <= MOST) continue;
-      if (slice.free > 0) {
-        returns.push({ account, used: 0, unheld: slice.free });
-        slice.free = 0;
-      } else if (slice.booked === 0) this.#slices.delete(account);
-    }
     for (const [account, { until }] of this.#refusals) if (until <= this.#now()) this.#refusals.delete(account);
-    return returns;
+    return this.#slices.takeIdle(this.#now() - ms).map(([account, unheld]) => ({ account, used: 0, unheld }));
   }
 
   /** Forgets what is known of refusals: limits have changed, or something was bought. */
@@ -228,37 +219,16 @@ export class Budget<A extends Account> {
     this.#refusals.clear();
   }
 
-  /** Sum over all slices, for tests and health. */
+  /** Sum over all slices of what is not set aside. */
   get free(): number {
-    let sum = 0;
-    for (const { free } of this.#slices.values()) sum += free;
-    return sum;
-  }
-
-  #extraOf(parts: readonly Part<A>[], additional: string): number {
-    let sum = 0;
-    for (const part of parts) if (part.account.additional === additional) sum += part.extra;
-    return sum;
-  }
-
-  #take(account: string, amount: number): void {
-    const slice = this.#slices.get(account);
-    if (!slice) return;
-    slice.free -= amount;
-    slice.usedAt = this.#now();
-  }
-
-  #giveBack(account: string, amount: number): void {
-    if (amount <= 0) return;
-    const slice = this.#slices.get(account);
-    if (slice) slice.free += amount;
+    return this.#slices.sum;
   }
 
   #refusedLately(needs: readonly Need<A>[]): Verdict<A> | undefined {
     for (const { account, amount } of needs) {
       const refusal = this.#refusals.get(account.id);
       if (!refusal || refusal.until <= this.#now()) continue;
-      if (amount > refusal.rest + (this.#slices.get(account.id)?.free ?? 0) + (this.#slices.get(account.additional)?.free ?? 0)) {
+      if (amount > refusal.rest + this.#slices.free(account.id) + this.#slices.free(account.additional)) {
         return { kind: "refused", account, need: amount, balance: refusal.balance };
       }
     }
@@ -275,7 +245,7 @@ export class Budget<A extends Account> {
       const asked = this.#waiting.filter(({ over }) => !over);
       this.#waiting = [];
       try {
-        const leases = await this.#lessor.lease(wantsOf(asked));
+        const leases = await this.#lessor.lease(this.#wantsOf(asked));
         const now = this.#now();
         for (const lease of leases) this.#learn(lease, now);
         const balances = new Map(leases.map((lease) => [lease.account, lease.balance]));
@@ -299,7 +269,7 @@ export class Budget<A extends Account> {
       const balance = balances.get(account.id);
       if (!balance) continue;
       const rest = Math.max(0, balance.limit - balance.used - balance.held) + balance.additional;
-      const free = (this.#slices.get(account.id)?.free ?? 0) + (this.#slices.get(account.additional)?.free ?? 0);
+      const free = this.#slices.free(account.id) + this.#slices.free(account.additional);
       if (free >= amount || (rest + free >= amount && waiter.rounds < ROUNDS)) continue;
       this.#refusals.set(account.id, { rest, balance, until: this.#now() + REFUSAL_FRESH });
       return waiter.resolve({ kind: "refused", account, need: amount, balance });
@@ -309,32 +279,21 @@ export class Budget<A extends Account> {
   }
 
   #learn({ account, slice, additional, additionalSlice }: Lease, now: number): void {
-    this.#resize(account, slice, now);
-    if (additionalSlice > 0 || this.#slices.has(additional)) this.#resize(additional, additionalSlice, now);
+    this.#slices.leased(account, slice, now);
+    if (additionalSlice > 0) this.#slices.leased(additional, additionalSlice, now);
+    else this.#slices.learn(additional, 0, 0);
   }
 
-  /** The slice is what the ledger says: what came is free, and what went (a lease that ran out) is free no more. */
-  #resize(account: string, amount: number, now: number): void {
-    const slice = this.#slices.get(account) ?? { free: 0, booked: 0, usedAt: now };
-    slice.free = Math.max(0, slice.free + amount - slice.booked);
-    slice.booked = amount;
-    slice.usedAt = now;
-    this.#slices.set(account, slice);
-  }
-}
-
-function wantsOf<A extends Account>(waiters: readonly Waiter<A>[]): Want<A>[] {
-  const wants = new Map<string, { account: A; least: number; all: number }>();
-  for (const { needs } of waiters) {
-    for (const { account, amount } of needs) {
-      const want = wants.get(account.id);
-      if (!want) wants.set(account.id, { account, least: amount, all: amount });
-      else {
-        want.least = Math.min(want.least, amount);
-        want.all += amount;
+  #wantsOf(waiters: readonly Waiter<A>[]): Want<A>[] {
+    const wants = new Map<string, { account: A; least: number; all: number }>();
+    for (const { needs } of waiters) {
+      for (const { account, amount } of needs) {
+        const want = wants.get(account.id) ?? { account, least: amount, all: -this.#slices.free(account.id) };
+        wants.set(account.id, { account, least: Math.min(want.least, amount), all: want.all + amount });
       }
     }
+    const lacking = [...wants.values()].map((want) => ({ ...want, all: Math.max(0, want.all) }));
+    // In one order everywhere, so that two instances do not wait for each other.
+    return lacking.sort((a, b) => (a.account.id < b.account.id ? -1 : 1));
   }
-  // In one order everywhere, so that two instances do not wait for each other.
-  return [...wants.values()].sort((a, b) => (a.account.id < b.account.id ? -1 : 1));
 }

@@ -13,7 +13,6 @@ import {
   Metrics,
   Spools,
   Tokens,
-  within,
 } from "headgate";
 import { accountsOf } from "./accounts.ts";
 import type { Need, Reservation } from "./budget.ts";
@@ -23,15 +22,13 @@ import type { LedgerAccount } from "./ledger.ts";
 import { Meter } from "./meter.ts";
 import { News } from "./news.ts";
 import { QuotaOptions } from "./options.ts";
+import { patiently } from "./patience.ts";
 import { personalData } from "./personal-data.ts";
 import { refusal } from "./refusal.ts";
 import { quotaRoutes } from "./routes.ts";
 import { migrations } from "./tables.ts";
 import { UsualOutput } from "./usual-output.ts";
 import { Calendar } from "./windows.ts";
-
-/** Most a call waits for the database's word, in ms. */
-const PATIENCE_MS = 250;
 
 /**
  * Holds callers to their budgets. What a call may need is set aside before it goes out, in one step for all limits that
@@ -116,7 +113,7 @@ export const quota = definePlugin({
       const exact = keeper.tryReserve(exchange.id, needs);
       if (exact) return hold(exact);
       const waiting = keeper.reserve(exchange.id, needs);
-      const verdict = await within(clock, PATIENCE_MS, waiting.verdict).catch((cause: unknown) => {
+      const verdict = await patiently(clock, waiting.verdict).catch((cause: unknown) => {
         waiting.giveUp();
         return { kind: "unavailable" as const, cause };
       });

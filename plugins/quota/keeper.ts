@@ -32,6 +32,7 @@ export class Keeper {
   #spool: Spool | undefined;
   #seq = 0;
   #prolongedAt = 0;
+  #until = 0;
   #timers: Timer[] = [];
   #unsubscribe: () => void = () => undefined;
   #working = false;
@@ -48,18 +49,22 @@ export class Keeper {
       db,
       instance,
       now: () => clock.now().getTime(),
-      onBooked: (charges, accounts) => {
-        for (const { account, unheld } of charges) this.#budget?.booked(account, unheld);
+      monotonic: () => clock.monotonic(),
+      onBooked: (slices, accounts) => {
+        for (const slice of slices) this.#budget?.booked(slice);
         this.#options.onBooked(accounts);
       },
-      onProlonged: () => {
-        this.#prolongedAt = clock.monotonic();
-        this.#budget?.prolonged(this.#prolongedAt + LEASE_MS - SAFETY_MS);
+      onProlonged: (from, lapsed) => {
+        if (lapsed) this.#budget?.lapsed();
+        this.#prolongedAt = from;
+        this.#until = from + LEASE_MS - SAFETY_MS;
+        this.#budget?.prolonged(this.#until);
       },
     });
     this.#ledger = ledger;
-    this.#budget = new Budget(ledger, () => clock.monotonic());
     await ledger.begin();
+    this.#budget = new Budget(ledger, () => clock.monotonic());
+    this.#budget.prolonged(this.#until);
     const spool = await spools.open({
       name: "quota",
       deliver: (records) => ledger.deliver(records),

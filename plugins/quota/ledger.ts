@@ -1,7 +1,7 @@
 import type { Database } from "headgate";
 import { type Kysely, sql, type Transaction } from "kysely";
-import type { AccountSpec } from "./accounts.ts";
-import type { Balance, Charge, Lease, Lessor, Want } from "./budget.ts";
+import { type AccountSpec, additionalId } from "./accounts.ts";
+import type { Balance, BookedSlice, Charge, Lease, Lessor, Want } from "./budget.ts";
 import { type BookRecord, isLater, isOwnReservation, type Place, readRecord } from "./records.ts";
 import { rowsOf, type Tables } from "./tables.ts";
 
@@ -27,16 +27,27 @@ export interface LedgerOptions {
   readonly instance: string;
   /** Epoch ms. */
   readonly now: () => number;
-  /** Told, in order, of every slice that became smaller by what was booked. */
-  readonly onBooked: (charges: readonly Charge[], accounts: readonly Booked[]) => void;
-  /** The lease on all slices has been prolonged. */
-  readonly onProlonged: () => void;
+  /** Monotonic ms. */
+  readonly monotonic: () => number;
+  /** Told, in order, of every slice from which something was booked, and of the accounts that changed. */
+  readonly onBooked: (slices: readonly BookedSlice[], accounts: readonly Booked[]) => void;
+  /** The lease on all slices has been prolonged, counted from this moment; `lapsed` when it had run out and all slices were released. */
+  readonly onProlonged: (from: number, lapsed: boolean) => void;
 }
 
 /** How long a lease lasts without being prolonged, in ms. */
 export const LEASE_MS = 60_000;
 /** A slice is this part of what is left, so that many instances can have one; with less than that for each, it is just what is needed. */
 const SHARE = 16;
+
+/** Reservations of which the end is not known, by id. */
+type Orphans = Map<string, { readonly instance: string; readonly charges: readonly Charge[] }>;
+
+/** What a transaction says of the lease. */
+interface Prolonged {
+  readonly from: number;
+  readonly lapses: number;
+}
 
 type Books = Transaction<Tables> | Kysely<Tables>;
 
@@ -45,9 +56,10 @@ export class Ledger implements Lessor<LedgerAccount> {
   readonly #options: LedgerOptions;
   readonly #db: Database;
   /** Reservations whose end has not been booked, from before this process; by id. */
-  readonly #orphans = new Map<string, readonly Charge[]>();
+  #orphans: Orphans = new Map();
   #lane: Promise<unknown> = Promise.resolve();
   #epoch = 0;
+  #lapses = 0;
 
   constructor(options: LedgerOptions) {
     this.#options = options;
@@ -61,25 +73,30 @@ export class Ledger implements Lessor<LedgerAccount> {
   /** Begins a new epoch of this instance. */
   async begin(): Promise<void> {
     const { instance } = this.#options;
+    const from = this.#options.monotonic();
     const expires_at = this.#options.now() + LEASE_MS;
-    this.#epoch = await this.#db.transaction<Tables, number>(async (books) => {
-      const row = await books
+    const row = await this.#db.transaction<Tables, { epoch: number; lapses: number }>((books) =>
+      books
         .insertInto("quota_instances")
-        .values({ id: instance, epoch: 1, applied_epoch: 0, applied_seq: 0, expires_at })
+        .values({ id: instance, epoch: 1, applied_epoch: 0, applied_seq: 0, expires_at, lapses: 0 })
         .onConflict((conflict) =>
           conflict.column("id").doUpdateSet((old) => ({ epoch: sql`${old.ref("quota_instances.epoch")} + 1`, expires_at })),
         )
-        .returning("epoch")
-        .executeTakeFirstOrThrow();
-      return row.epoch;
-    });
-    this.#options.onProlonged();
+        .returning(["epoch", "lapses"])
+        .executeTakeFirstOrThrow(),
+    );
+    this.#epoch = row.epoch;
+    this.#lapses = row.lapses;
+    this.#options.onProlonged(from, false);
   }
 
   lease(wants: readonly Want<LedgerAccount>[]): Promise<readonly Lease[]> {
     return this.#inLane(async () => {
-      const leases = await this.#db.transaction<Tables, Lease[]>((books) => this.#lease(books, wants));
-      this.#options.onProlonged();
+      const { leases, prolonged } = await this.#db.transaction<Tables, { leases: Lease[]; prolonged: Prolonged }>(async (books) => {
+        const done = await this.#prolong(books);
+        return { leases: await this.#lease(books, wants), prolonged: done };
+      });
+      this.#prolonged(prolonged);
       return leases;
     });
   }
@@ -140,7 +157,6 @@ export class Ledger implements Lessor<LedgerAccount> {
         },
       });
     }
-    await this.#prolong(books);
     return leases;
   }
 
@@ -150,54 +166,60 @@ export class Ledger implements Lessor<LedgerAccount> {
       const own = { instance: this.#options.instance, epoch: this.#epoch };
       const records = lines.flatMap((line) => (isOwnReservation(line, own) ? [] : (readRecord(line) ?? [])));
       if (records.length === 0) return;
-      const open = new Map(this.#orphans);
-      const booked = await this.#db.transaction<Tables, Booked[]>((books) => this.#book(books, records, open));
-      this.#orphans.clear();
-      for (const [id, charges] of open) this.#orphans.set(id, charges);
-      const mine = records.filter(
-        (record) => record.kind !== "boot" && record.at.instance === own.instance && record.at.epoch === own.epoch,
-      );
+      const { orphans, slices, accounts, prolonged } = await this.#db.transaction<Tables, Delivered>((books) => this.#book(books, records));
+      this.#orphans = orphans;
+      this.#prolonged(prolonged);
+      const mine = records.filter(({ at, kind }) => kind !== "reserve" && at.instance === own.instance && at.epoch === own.epoch);
+      const unheld = sumsOf(mine.flatMap((record) => ("charges" in record ? record.charges : [])));
       this.#options.onBooked(
-        mine.flatMap((record) => ("charges" in record && record.kind !== "reserve" ? record.charges : [])),
-        booked,
+        [...unheld].map(([account, sum]) => ({ account, unheld: sum.unheld, slice: slices.get(account) ?? 0 })),
+        accounts,
       );
-      this.#options.onProlonged();
     });
   }
 
-  async #book(books: Transaction<Tables>, records: readonly BookRecord[], open: Map<string, readonly Charge[]>): Promise<Booked[]> {
+  async #book(books: Transaction<Tables>, records: readonly BookRecord[]): Promise<Delivered> {
+    const prolonged = await this.#prolong(books);
+    const orphans: Orphans = new Map(this.#orphans);
     const changed = new Set<string>();
-    const byInstance = Map.groupBy(records, ({ at }) => at.instance);
-    for (const [instance, its] of byInstance) {
-      const last = (its.at(-1) as BookRecord).at;
-      const applied = await this.#appliedOf(books, instance, last);
-      const charges: Charge[] = [];
-      for (const record of its) {
-        const news = isLater(record.at, applied);
-        if (record.kind === "reserve") open.set(record.id, record.charges);
-        else if (record.kind === "settle") open.delete(record.id);
-        if ((record.kind === "settle" || record.kind === "return") && news) charges.push(...record.charges);
-        if (record.kind === "boot") {
-          // Nothing more will be heard of these calls. What was set aside for them counts as used.
-          if (news) for (const lost of open.values()) charges.push(...lost);
-          open.clear();
-          if (news) {
-            await this.#post(books, instance, charges.splice(0), changed);
-            await releaseAll(books, instance);
-          }
-        }
-      }
-      await this.#post(books, instance, charges, changed);
+    const applied = new Map<string, Omit<Place, "instance">>();
+    const pending = new Map<string, Charge[]>();
+    const charge = (instance: string, charges: readonly Charge[]) => pending.set(instance, [...(pending.get(instance) ?? []), ...charges]);
+    const post = async () => {
+      for (const [instance, charges] of pending) await this.#post(books, instance, charges, changed);
+      pending.clear();
+    };
+    for (const [instance, its] of Map.groupBy(records, ({ at }) => at.instance)) {
+      applied.set(instance, await this.#appliedOf(books, instance, (its.at(-1) as BookRecord).at));
     }
-    await this.#prolong(books);
-    return this.#balances(books, [...changed]);
+    for (const record of records) {
+      const { instance } = record.at;
+      const news = isLater(record.at, applied.get(instance) as Place);
+      if (record.kind === "reserve") orphans.set(record.id, { instance, charges: record.charges });
+      else if (record.kind === "boot") {
+        // Nothing more will be heard of these calls. What was set aside for them counts as used.
+        if (news) for (const lost of orphans.values()) charge(lost.instance, lost.charges);
+        await post();
+        if (news)
+          for (const each of new Set([instance, ...applied.keys(), ...[...orphans.values()].map((lost) => lost.instance)]))
+            await releaseAll(books, each);
+        orphans.clear();
+      } else {
+        if (record.kind === "settle") orphans.delete(record.id);
+        if (news) charge(instance, record.charges);
+      }
+    }
+    await post();
+    const own = await slicesOf(books, this.#options.instance, chargedIn(records));
+    const slices = new Map(own.map(({ account, amount }) => [account, amount]));
+    return { orphans, slices, accounts: await this.#balances(books, [...changed]), prolonged };
   }
 
   /** Up to where the instance's records were booked before; sets it to `last`. The row is locked until the end. */
   async #appliedOf(books: Transaction<Tables>, instance: string, last: Omit<Place, "instance">): Promise<Omit<Place, "instance">> {
     await books
       .insertInto("quota_instances")
-      .values({ id: instance, epoch: last.epoch, applied_epoch: 0, applied_seq: 0, expires_at: null })
+      .values({ id: instance, epoch: last.epoch, applied_epoch: 0, applied_seq: 0, expires_at: null, lapses: 0 })
       .onConflict((conflict) => conflict.column("id").doNothing())
       .execute();
     const [row] = await forUpdate(
@@ -217,11 +239,7 @@ export class Ledger implements Lessor<LedgerAccount> {
 
   /** Writes charges into slices and accounts. What a slice no longer has, because its lease ran out, is given up already. */
   async #post(books: Transaction<Tables>, instance: string, charges: readonly Charge[], changed: Set<string>): Promise<void> {
-    const sums = new Map<string, { used: number; unheld: number }>();
-    for (const { account, used, unheld } of charges) {
-      const sum = sums.get(account) ?? { used: 0, unheld: 0 };
-      sums.set(account, { used: sum.used + used, unheld: sum.unheld + unheld });
-    }
+    const sums = sumsOf(charges);
     const ids = [...sums.keys()].sort();
     if (ids.length === 0) return;
     await this.#locked(books, ids);
@@ -243,7 +261,14 @@ export class Ledger implements Lessor<LedgerAccount> {
   async #balances(books: Books, ids: readonly string[]): Promise<Booked[]> {
     if (ids.length === 0) return [];
     const rows = await books.selectFrom("quota_accounts").selectAll().where("id", "in", ids).execute();
-    return rows.filter(({ window }) => window !== "additional").map((row) => bookedOf(row, 0));
+    const windows = rows.filter(({ window }) => window !== "additional");
+    const topUps = await books
+      .selectFrom("quota_accounts")
+      .select(["id", "limit_amount", "used"])
+      .where("id", "in", ["", ...windows.map(additionalId)])
+      .execute();
+    const additional = new Map(topUps.map(({ id, limit_amount, used }) => [id, Math.max(0, limit_amount - used)]));
+    return windows.map((row) => bookedOf(row, additional.get(additionalId(row)) ?? 0));
   }
 
   /** Releases the slices of instances whose lease has run out; returns how many there were. */
@@ -263,7 +288,8 @@ export class Ledger implements Lessor<LedgerAccount> {
           const [row] = await forUpdate(this.#db, books.selectFrom("quota_instances").select("expires_at").where("id", "=", id)).execute();
           if (row?.expires_at === null || row === undefined || row.expires_at >= now()) return;
           await releaseAll(books, id);
-          await books.updateTable("quota_instances").set({ expires_at: null }).where("id", "=", id).execute();
+          const ended = books.updateTable("quota_instances").set((instance) => ({ expires_at: null, lapses: instance("lapses", "+", 1) }));
+          await ended.where("id", "=", id).execute();
         });
       }
       return gone.length;
@@ -273,18 +299,26 @@ export class Ledger implements Lessor<LedgerAccount> {
   /** Prolongs the lease of an instance that has nothing else to say. */
   prolong(): Promise<void> {
     return this.#inLane(async () => {
-      await this.#prolong(this.#db.tables<Tables>());
-      this.#options.onProlonged();
+      this.#prolonged(await this.#db.transaction<Tables, Prolonged>((books) => this.#prolong(books)));
     });
   }
 
-  async #prolong(books: Books): Promise<void> {
-    const { instance, now } = this.#options;
-    await books
+  async #prolong(books: Transaction<Tables>): Promise<Prolonged> {
+    const { instance, now, monotonic } = this.#options;
+    const from = monotonic();
+    const { lapses } = await books
       .updateTable("quota_instances")
       .set({ expires_at: now() + LEASE_MS })
       .where("id", "=", instance)
-      .execute();
+      .returning("lapses")
+      .executeTakeFirstOrThrow();
+    return { from, lapses };
+  }
+
+  #prolonged({ from, lapses }: Prolonged): void {
+    const lapsed = lapses !== this.#lapses;
+    this.#lapses = lapses;
+    this.#options.onProlonged(from, lapsed);
   }
 
   #locked(books: Transaction<Tables>, ids: readonly string[]) {
@@ -304,9 +338,31 @@ export class Ledger implements Lessor<LedgerAccount> {
 /** What of the rest becomes a slice: enough for all who wait, with as much again as a share of the rest allows, in whole needs. */
 export function sliceSize(rest: number, least: number, all: number): number {
   if (rest <= 0) return 0;
+  if (all <= 0) return 0;
   const share = Math.floor(rest / SHARE);
   const extra = share > all && least > 0 ? Math.floor((share - all) / least) * least : 0;
   return Math.min(rest, all + extra);
+}
+
+interface Delivered {
+  readonly orphans: Orphans;
+  /** This instance's slices of the accounts that its records name. */
+  readonly slices: ReadonlyMap<string, number>;
+  readonly accounts: readonly Booked[];
+  readonly prolonged: Prolonged;
+}
+
+function sumsOf(charges: readonly Charge[]): Map<string, { used: number; unheld: number }> {
+  const sums = new Map<string, { used: number; unheld: number }>();
+  for (const { account, used, unheld } of charges) {
+    const sum = sums.get(account) ?? { used: 0, unheld: 0 };
+    sums.set(account, { used: sum.used + used, unheld: sum.unheld + unheld });
+  }
+  return sums;
+}
+
+function chargedIn(records: readonly BookRecord[]): string[] {
+  return [...new Set(["", ...records.flatMap((record) => ("charges" in record ? record.charges.map(({ account }) => account) : []))])];
 }
 
 function openingRow({ id, kind, subject, unit, window, span, limit, rule }: LedgerAccount) {

@@ -18,8 +18,11 @@ export interface Tables {
     held: number;
   };
   quota_slices: { instance: string; account: string; amount: number };
-  /** Up to which record each instance's settlements are booked. `expires_at` is null once its slices have been released. */
-  quota_instances: { id: string; epoch: number; applied_epoch: number; applied_seq: number; expires_at: number | null };
+  /**
+   * Up to which record each instance's settlements are booked, and how long its lease lasts. When that has run out and its
+   * slices have been released, `expires_at` is null and `lapses` one more.
+   */
+  quota_instances: { id: string; epoch: number; applied_epoch: number; applied_seq: number; expires_at: number | null; lapses: number };
   quota_overrides: { kind: string; subject: string; unit: string; window: string; amount: number };
   quota_transactions: {
     id: string;
@@ -66,6 +69,7 @@ export const migrations: Migrations = {
       .addColumn("applied_epoch", "bigint", (column) => column.notNull())
       .addColumn("applied_seq", "bigint", (column) => column.notNull())
       .addColumn("expires_at", "bigint")
+      .addColumn("lapses", "bigint", (column) => column.notNull())
       .execute();
     await db.schema
       .createTable("quota_overrides")
