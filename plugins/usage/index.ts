@@ -9,18 +9,17 @@ import {
   Logger,
   Metrics,
   type Outcome,
-  type Spool,
   Spools,
   type Target,
   type Timer,
 } from "headgate";
 import { listen, promptOf, Vault } from "./content.ts";
+import { ledgerOf } from "./ledger.ts";
 import { UsageOptions } from "./options.ts";
 import { removeBefore } from "./partitions.ts";
 import { personalData } from "./personal-data.ts";
-import { beginLine, endLine, sketch, startLine } from "./record.ts";
+import { sketch } from "./record.ts";
 import { usageRoutes } from "./routes.ts";
-import { Store } from "./store.ts";
 import { migrations, type Tables } from "./tables.ts";
 
 const DAY_MS = 86_400_000;
@@ -44,17 +43,15 @@ export const usage = definePlugin({
   before: ["rate-limit", "idempotency", "quota", "semantic-cache", "complexity-router", "condenser", "failover"],
   failMode: "open",
   setup(options, { catalogue, clock, db, ids, logger, metrics, spools }) {
-    const run = ids.next("run");
-    const store = new Store(db, clock, run);
+    const ledger = ledgerOf({ clock, db, ids, spools });
     const vault = options.content === "store" && options.contentKey ? new Vault(options.contentKey.reveal()) : undefined;
     const strangers = metrics.counter("headgate_usage_strangers_total", {
       help: "Refused calls of callers nobody knew; they have no row.",
     });
-    const open = new Map<string, string>();
-    let spool: Spool | undefined;
+    let started = false;
     let upkeep: Timer | undefined;
 
-    /** Seconds are what people look for, but a row is found by its time, so it is exact. */
+    /** Writes down that a call has begun; returns when, which is part of its row's key. */
     function begin(exchange: Exchange): number {
       const created_at = clock.now().getTime();
       const { id, caller, dialect, operation, requestedModel } = exchange;
@@ -80,9 +77,7 @@ export const usage = definePlugin({
         outcome: "unknown",
         session: sessionOf(exchange),
       });
-      const line = beginLine(run, id, row);
-      open.set(id, line);
-      spool?.append(line);
+      ledger.begin(id, row);
       return created_at;
     }
 
@@ -109,7 +104,6 @@ export const usage = definePlugin({
       asked: Target | undefined,
       heard: (() => string) | undefined,
     ): void {
-      open.delete(exchange.id);
       const prompt = options.content === "none" ? undefined : promptOf(exchange);
       const call = {
         exchange,
@@ -123,7 +117,7 @@ export const usage = definePlugin({
         cost: costOf(exchange),
         catalogue,
       };
-      spool?.append(endLine(run, call));
+      ledger.end(call);
       if (vault && prompt !== undefined) void keepContent(vault, exchange.id, createdAt, prompt, heard?.() ?? null);
     }
 
@@ -149,8 +143,8 @@ export const usage = definePlugin({
       personalData: personalData(db, vault),
       routes: usageRoutes({ db, clock }),
       async start() {
-        spool = await spools.open({ name: "usage", deliver: (lines) => store.deliver(lines), carry: () => [...open.values()] });
-        spool.append(startLine(run));
+        await ledger.start();
+        started = true;
         upkeep = clock.interval(
           HOUR_MS,
           () => void removeOld().catch((error) => logger.warn({ err: error }, "old usage could not be removed")),
@@ -158,10 +152,11 @@ export const usage = definePlugin({
       },
       async stop() {
         upkeep?.cancel();
-        await spool?.close(8_000);
+        if (started) await ledger.stop();
+        started = false;
       },
       health: () =>
-        (spool?.backlog ?? 0) > BEHIND ? { status: "degraded", detail: `${spool?.backlog} calls wait for the database` } : { status: "ok" },
+        ledger.backlog > BEHIND ? { status: "degraded", detail: `${ledger.backlog} records wait for the database` } : { status: "ok" },
       handle(exchange, next) {
         if (exchange.operation === "models") return next();
         const createdAt = begin(exchange);
@@ -169,7 +164,7 @@ export const usage = definePlugin({
         let heard: (() => string) | undefined;
         exchange.onSettled((outcome) => {
           if (outcome.kind === "refused" && STRANGERS.has(outcome.error?.code ?? "")) {
-            open.delete(exchange.id);
+            ledger.drop(exchange.id);
             strangers.add(1);
           } else end(exchange, outcome, createdAt, asked, heard);
         });

@@ -3,7 +3,7 @@ import { ATTEMPT, type Call, type Cell, EXCHANGE } from "./columns.ts";
 /**
  * What is written down of a call, each as one line. `b`: it has begun, in this run of the process. `e`: it has ended, with
  * its row and the rows of its tries, as lists in the order of the columns. `s`: the process has started anew, so that of
- * earlier runs nothing more will be heard.
+ * earlier runs nothing more will be heard. `d`: it has ended, and gets no row.
  */
 
 /** A call that began, with what its row will hold if nothing more is ever heard of it. */
@@ -13,6 +13,10 @@ export function beginLine(run: string, id: string, row: readonly Cell[]): string
 
 export function startLine(run: string): string {
   return `s\t${run}\t\t`;
+}
+
+export function dropLine(run: string, id: string): string {
+  return `d\t${run}\t${id}\t`;
 }
 
 export function endLine(run: string, call: Call): string {
@@ -45,6 +49,8 @@ export function readLines(lines: readonly string[], run: string, open: ReadonlyM
       left.delete(id);
     } else if (line.startsWith("b\t")) {
       if (lineRun !== run) left.set(id, json);
+    } else if (line.startsWith("d\t")) {
+      left.delete(id);
     } else if (line.startsWith("s\t")) {
       for (const row of left.values()) ended.push(`[${row},[]]`);
       left.clear();

@@ -55,7 +55,7 @@ export class Store {
         sum(case when attempts > 1 then 1 else 0 end), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(cached_tokens), 0), coalesce(sum(reasoning_tokens), 0),
         coalesce(sum(cost), 0), coalesce(sum(coalesce(list_cost, cost)), 0), sum(case when cost is null then 1 else 0 end), coalesce(sum(total_ms), 0)
       from usage_exchanges where id in (${among})
-      group by 1, 2, 3, 4, 5, 6
+      group by 1, 2, 3, 4, 5, 6 order by 1, 2, 3, 4, 5, 6
       on conflict (${sql.join(DAY_KEY.map((name) => sql.ref(name)))}) do update set
         ${sql.join(DAY_SUMS.map((name) => sql`${sql.ref(name)} = usage_days.${sql.ref(name)} + excluded.${sql.ref(name)}`))}`.execute(
       tables,

@@ -1,0 +1,83 @@
+import type { Clock, Database, Ids, Spool, Spools } from "headgate";
+import type { Call, Cell } from "./columns.ts";
+import { beginLine, dropLine, endLine, startLine } from "./record.ts";
+import { Store } from "./store.ts";
+
+const CLOSE_MS = 8_000;
+
+export interface LedgerServices {
+  readonly clock: Clock;
+  readonly db: Database;
+  readonly ids: Ids;
+  readonly spools: Spools;
+}
+
+/**
+ * What is written down of calls on this machine, on its way to the database. After a reload the old chain ends its calls
+ * while the new one begins others: both write to the same ledger, which is closed when nobody uses it any more.
+ */
+export class Ledger {
+  readonly #spools: Spools;
+  readonly #run: string;
+  readonly #store: Store;
+  /** Calls under way, as they were written down when they began. */
+  readonly #open = new Map<string, string>();
+  #spool: Spool | undefined;
+  #users = 0;
+
+  constructor({ clock, db, ids, spools }: LedgerServices) {
+    this.#spools = spools;
+    this.#run = ids.next("run");
+    this.#store = new Store(db, clock, this.#run);
+  }
+
+  /** Records that the database does not have yet. */
+  get backlog(): number {
+    return this.#spool?.backlog ?? 0;
+  }
+
+  async start(): Promise<void> {
+    if (!this.#spool) {
+      const deliver = (lines: readonly string[]) => this.#store.deliver(lines);
+      this.#spool = await this.#spools.open({ name: "usage", deliver, carry: () => [...this.#open.values()] });
+      this.#spool.append(startLine(this.#run));
+    }
+    this.#users += 1;
+  }
+
+  async stop(): Promise<void> {
+    if (this.#users === 0) return;
+    this.#users -= 1;
+    if (this.#users > 0) return;
+    const spool = this.#spool;
+    this.#spool = undefined;
+    await spool?.close(CLOSE_MS);
+  }
+
+  /** `row`: what is known of the call until it has ended. */
+  begin(id: string, row: readonly Cell[]): void {
+    const line = beginLine(this.#run, id, row);
+    this.#open.set(id, line);
+    this.#spool?.append(line);
+  }
+
+  end(call: Call): void {
+    this.#open.delete(call.exchange.id);
+    this.#spool?.append(endLine(this.#run, call));
+  }
+
+  /** The call gets no row. */
+  drop(id: string): void {
+    this.#open.delete(id);
+    this.#spool?.append(dropLine(this.#run, id));
+  }
+}
+
+const ledgers = new WeakMap<Spools, Ledger>();
+
+/** The one ledger of a gateway. */
+export function ledgerOf(services: LedgerServices): Ledger {
+  const ledger = ledgers.get(services.spools) ?? new Ledger(services);
+  ledgers.set(services.spools, ledger);
+  return ledger;
+}
