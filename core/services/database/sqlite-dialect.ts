@@ -49,6 +49,11 @@ export class SqliteThreadDialect implements Dialect {
 
 /** SQLite's tables are created and altered in a transaction like any other change, so that a migration is whole or not there. */
 class TransactionalAdapter extends SqliteAdapter {
+  /** Or Kysely would let one in at a time itself, and have the others wait without a deadline. */
+  override get supportsMultipleConnections(): boolean {
+    return true;
+  }
+
   override get supportsTransactionalDdl(): boolean {
     return true;
   }
@@ -94,6 +99,8 @@ class ThreadConnection implements DatabaseConnection {
   readonly #ms: number;
   /** The thread's life in which a transaction was begun; in another one it would not be there. */
   #inside: number | undefined;
+  #idle: NodeJS.Timeout | undefined;
+  #givenUp = false;
 
   constructor(thread: SqliteThread, lane: Lane, ms: number) {
     this.#thread = thread;
@@ -102,7 +109,7 @@ class ThreadConnection implements DatabaseConnection {
   }
 
   async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
-    if (this.#inside !== undefined) return this.#within(sql, parameters);
+    if (this.#inside !== undefined || this.#givenUp) return this.#within(sql, parameters);
     if (this.#lane.free) return this.#thread.run(sql, parameters, this.#ms);
     await this.#enter();
     const result = this.#thread.run<Row>(sql, parameters, this.#ms);
@@ -122,6 +129,9 @@ class ThreadConnection implements DatabaseConnection {
     try {
       await this.#raw("begin immediate");
       this.#inside = this.#thread.life;
+      // Whoever leaves a transaction open and does nothing in it keeps all others waiting; PostgreSQL is set to the same.
+      this.#idle = setTimeout(() => this.#giveUp(), 2 * this.#ms);
+      this.#idle.unref();
     } catch (error) {
       // It may have begun after all, when the answer came too late.
       await this.#raw("rollback").catch(() => undefined);
@@ -137,7 +147,7 @@ class ThreadConnection implements DatabaseConnection {
 
   async rollback(): Promise<void> {
     // It fails where SQLite has already rolled back (a full disk), and with the thread the transaction is gone as well.
-    await this.#raw("rollback").catch(() => undefined);
+    if (!this.#givenUp) await this.#raw("rollback").catch(() => undefined);
     this.#leave();
   }
 
@@ -148,10 +158,20 @@ class ThreadConnection implements DatabaseConnection {
   #leave(): void {
     if (this.#inside === undefined) return;
     this.#inside = undefined;
+    clearTimeout(this.#idle);
     this.#lane.leave();
   }
 
+  #giveUp(): void {
+    this.#givenUp = true;
+    // Before whatever those say who come next: the thread keeps the order.
+    this.#raw("rollback").catch(() => undefined);
+    this.#leave();
+  }
+
   async #within<Row>(sql: string, parameters: readonly unknown[]): Promise<QueryResult<Row>> {
+    if (this.#givenUp) throw new DatabaseUnavailable("the transaction was left open for too long");
+    this.#idle?.refresh();
     if (this.#inside !== this.#thread.life) throw new DatabaseUnavailable("the database's thread ended within the transaction");
     return this.#thread.run(sql, parameters, this.#ms);
   }

@@ -1,12 +1,15 @@
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { sql } from "kysely";
+import { Kysely, sql } from "kysely";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { FakeLogger } from "../../testing/services.ts";
 import { isUnavailable } from "./errors.ts";
+import { Lane } from "./lane.ts";
 import { createDatabase } from "./open.ts";
 import type { OwnedDatabase } from "./owned.ts";
+import { SqliteThreadDialect } from "./sqlite-dialect.ts";
+import { SqliteThread } from "./sqlite-thread.ts";
 
 interface Tables {
   notes: { id: number; text: string };
@@ -97,6 +100,23 @@ it("transactions that come together all take effect, one after the other", async
     });
   await Promise.all(Array.from({ length: 50 }, add));
   expect(await database.tables<Tables>().selectFrom("notes").select("id").execute()).toEqual([{ id: 50 }]);
+});
+
+it("a transaction that is left open is rolled back, so that others get on", async () => {
+  const thread = new SqliteThread({ path: ":memory:", readOnly: false });
+  onTestFinished(() => thread.close());
+  const patient = new Kysely<Tables>({ dialect: new SqliteThreadDialect(thread, new Lane(), 30_000) });
+  await notes["test/0001"](patient as never);
+  const lane = new Lane();
+  const db = new Kysely<Tables>({ dialect: new SqliteThreadDialect(thread, lane, 500) });
+  const left = db.transaction().execute(async (tables) => {
+    await tables.insertInto("notes").values({ id: 1, text: "left" }).execute();
+    await vi.waitFor(() => expect(lane.free).toBe(true), { timeout: 10_000 });
+    await db.transaction().execute((others) => others.insertInto("notes").values({ id: 2, text: "others" }).execute());
+    await tables.insertInto("notes").values({ id: 3, text: "late" }).execute();
+  });
+  await expect(left).rejects.toThrow("the transaction was left open for too long");
+  expect(await patient.selectFrom("notes").select("id").execute()).toEqual([{ id: 2 }]);
 });
 
 it("a command in another process is noticed by a running gateway", async () => {
