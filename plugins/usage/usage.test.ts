@@ -1,10 +1,12 @@
-import { bind, Catalogue, Database, type GatewayConfig } from "headgate";
+import { bind, Catalogue, Database, type GatewayConfig, resolveConfig } from "headgate";
 import { usage } from "headgate/plugins";
 import { openai, simulator } from "headgate/providers";
 import { answerIn, cut, describePlugin, ScriptedUpstream, startGateway, type TestGateway } from "headgate/testing";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { asCaller } from "../../test/support/caller.ts";
 import { eachDatabase, type OpenedDatabase } from "../../test/support/databases.ts";
+import { removeBefore } from "./partitions.ts";
+import { personalData } from "./personal-data.ts";
 import { startLine } from "./record.ts";
 import { report } from "./reports.ts";
 import { Store } from "./store.ts";
@@ -208,7 +210,82 @@ eachDatabase("the ledger", (open) => {
     expect(head).toMatch(/^name,requests,errors/);
     expect(line).toMatch(/^sim-small,3,0,/);
   });
+
+  it("goes on over a reload, and books what the old chain still answers with what it really used", async () => {
+    const database = await open();
+    const { held, release } = hold();
+    const { url, gateway } = await start(database, {}, { plugins: [held] });
+    const answer = post(url, "/v1/chat/completions", ASK);
+    await release.reached;
+    await gateway.reload(
+      resolveConfig({
+        providers: [simulator({ speed: 0 })],
+        models: { fast: "simulator/sim-small" },
+        server: { port: 0 },
+        plugins: [asCaller(), usage({ content: "none" })],
+      }),
+    );
+    await (await post(url, "/v1/chat/completions", ASK)).text();
+    release.go();
+    await (await answer).text();
+    const found = await rows(database, 2);
+    expect(found.map(({ outcome }) => outcome)).toEqual(["complete", "complete"]);
+    expect(found.every(({ output_tokens }) => Number(output_tokens) > 0)).toBe(true);
+  });
+
+  it("forgets a user: the rows count for nobody, sums stay the same, and doing it again changes nothing", async () => {
+    const database = await open();
+    const { url } = await start(database, { content: "store", contentKey: Buffer.alloc(32, 7).toString("base64") });
+    for (const user of ["usr_ann", "usr_bob", "usr_ann"])
+      await (await post(url, "/v1/chat/completions", ASK, { "x-test-user": user, "user-agent": "ann-phone" })).text();
+    await rows(database, 3);
+    const contents = () => database.tables<Tables>().selectFrom("usage_contents").selectAll().execute();
+    await vi.waitFor(async () => expect(await contents()).toHaveLength(3), { timeout: 5_000 });
+    const span = { since: 0, until: Date.now() };
+    const before = await report(database, "model", span);
+    const data = personalData(database, undefined);
+    expect((await data.export("usr_ann")).usage).toHaveLength(2);
+    expect(await data.erase("usr_ann")).toBe(2);
+    expect(await data.erase("usr_ann")).toBe(0);
+    expect(await report(database, "model", span)).toEqual(before);
+    expect((await report(database, "user", span)).map(({ name }) => name).toSorted()).toEqual(["erased", "usr_bob"]);
+    expect(await contents()).toHaveLength(1);
+    const left = JSON.stringify((await rows(database, 3)).filter(({ user_id }) => user_id === "erased"));
+    expect(left).not.toMatch(/usr_ann|ann-phone|127\.0\.0\.1/);
+  });
+
+  it("removes what is older than it is to be kept, and no day's sum", async () => {
+    const database = await open();
+    const { url } = await start(database);
+    await (await post(url, "/v1/chat/completions", ASK)).text();
+    await rows(database, 1);
+    await removeBefore(database, Date.now() - 86_400_000);
+    await rows(database, 1);
+    await removeBefore(database, Date.now() + 1_000);
+    await rows(database, 0);
+    expect(await report(database, "model", { since: 0, until: Date.now() })).toMatchObject([{ requests: 1 }]);
+  });
 });
+
+/** A plugin that holds the first call until told to let go. */
+function hold() {
+  let [reach, go] = [() => {}, () => {}];
+  const reached = new Promise<void>((resolve) => {
+    reach = resolve;
+  });
+  const gone = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  const held = {
+    name: "hold",
+    async handle(_: unknown, next: () => Promise<void>) {
+      reach();
+      await gone;
+      await next();
+    },
+  };
+  return { held, release: { reached, go } };
+}
 
 describe("a report as CSV", () => {
   it("holds no formula", async () => {
