@@ -28,6 +28,8 @@ import { createKeyValue, KeyValue } from "./services/key-value.ts";
 import { Logger } from "./services/logger.ts";
 import { Metrics } from "./services/metrics.ts";
 import { Random } from "./services/random.ts";
+import { RedisLink } from "./services/redis.ts";
+import { RedisScripts, Scripts } from "./services/scripts.ts";
 import { Tokens } from "./services/tokens.ts";
 import { createCall } from "./upstream/call.ts";
 import { Catalogue, createCatalogue } from "./upstream/catalogue.ts";
@@ -67,8 +69,10 @@ export class Generation implements DataPlane {
 
     const base = root.child();
     base.bind(bind(HttpClient, this.#client));
-    this.#keyValue = createKeyValue({ url: settings.redis?.reveal(), clock: base.get(Clock), logger: base.get(Logger) });
+    const redis = settings.redis && new RedisLink(settings.redis.reveal(), base.get(Clock), base.get(Logger));
+    this.#keyValue = createKeyValue(base.get(Clock), redis);
     base.bind(bind(KeyValue, this.#keyValue));
+    if (redis) base.bind(bind(Scripts, new RedisScripts(redis)));
     const providers = new Map(config.providers.map((entry) => [entry.name, setUp("provider", entry, base)]));
     base.bind(bind(Catalogue, this.#createCatalogue(base, [...providers.values()])));
 

@@ -45,6 +45,7 @@ export * from "./services/metrics.ts";
 export { type PersonalData, PersonalDataRegistry } from "./services/personal-data.ts";
 export { watchProcess } from "./services/process-metrics.ts";
 export * from "./services/random.ts";
+export { type RedisScript, redisScript, Scripts } from "./services/scripts.ts";
 export * from "./services/spool.ts";
 export * from "./services/tokens.ts";
 export { Catalogue, type CatalogueModel } from "./upstream/catalogue.ts";

@@ -4,4 +4,5 @@ export { audit } from "./audit/index.ts";
 export { auth } from "./auth/index.ts";
 export { metrics } from "./metrics/index.ts";
 export { quota } from "./quota/index.ts";
+export { rateLimit } from "./rate-limit/index.ts";
 export { usage } from "./usage/index.ts";

@@ -1,181 +1,49 @@
-import type { Clock, Timer } from "./clock.ts";
-import { within } from "./deadline.ts";
 import type { KeyValue } from "./key-value.ts";
 import { JsonStore, toJson } from "./key-value-store.ts";
-import type { Logger } from "./logger.ts";
+import type { RedisClient, RedisLink } from "./redis.ts";
 
-/** Most a call waits for Redis, in ms. */
-const DEADLINE = 100;
-/** Failures in a row after which no call asks Redis until a probe in the background got through. */
-const FAILURES = 3;
-/** First and longest pause between probes, which begin with the first failure; in ms. */
-const PAUSE = { first: 250, longest: 5_000 } as const;
-/** Shortest time between two log lines, in ms. */
-const LOG_EVERY = 30_000;
-
-interface Connection {
-  readonly store: JsonStore;
-  /** Settles when the first attempt to connect has gone one way or the other. */
-  readonly tried: Promise<void>;
-  destroy(): void;
-}
-
-/**
- * Redis behind a deadline and a breaker of our own. While the breaker is open no call waits: probes in the background,
- * at growing intervals, find out when Redis is back.
- */
+/** The key-value store in Redis, over the connection that all share. */
 export class RedisKeyValue implements KeyValue {
-  readonly #url: string;
-  readonly #clock: Clock;
-  readonly #logger: Logger;
-  readonly #pending = new Set<Promise<unknown>>();
-  #connecting: Promise<Connection> | undefined;
-  #connection: Connection | undefined;
-  #loaded = false;
-  #failures = 0;
-  #open = false;
-  #stopped = false;
-  #probe: Timer | undefined;
-  #loggedAt = Number.NEGATIVE_INFINITY;
-  #toldAway = false;
+  readonly #link: RedisLink;
+  #store: JsonStore | undefined;
 
-  /** Throws on what is no Redis URL, without repeating it: it may hold a password. */
-  constructor(url: string, clock: Clock, logger: Logger) {
-    if (!/^rediss?:$/.test(URL.parse(url)?.protocol ?? "")) throw new Error("the key-value store needs a redis:// or rediss:// URL");
-    this.#url = url;
-    this.#clock = clock;
-    this.#logger = logger;
+  constructor(link: RedisLink) {
+    this.#link = link;
   }
 
   get<T>(key: string): Promise<T | undefined> {
-    return this.#ask<T | undefined>(undefined, (store) => store.get<T>(key));
+    return this.#link.ask(undefined, async (client) => (await this.#over(client)).get<T>(key));
   }
 
   async set(key: string, value: unknown, ttl: number): Promise<boolean> {
     const json = toJson(value);
-    return this.#ask(false, (store) => store.set(key, json, ttl));
+    return this.#link.ask(false, async (client) => (await this.#over(client)).set(key, json, ttl));
   }
 
   delete(key: string): Promise<boolean> {
-    return this.#ask(false, async (store) => {
-      await store.delete(key);
+    return this.#link.ask(false, async (client) => {
+      await (await this.#over(client)).delete(key);
       return true;
     });
   }
 
   healthy(): boolean {
-    return this.#failures === 0 && !this.#open;
+    return this.#link.healthy();
   }
 
   start(): void {
-    const probe = () => void this.get("probe");
-    this.#connected().then(probe, probe);
+    this.#link.start();
   }
 
-  /** Waits for what is under way, which its own deadline bounds, then drops the connection. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#probe?.cancel();
-    await Promise.allSettled(this.#pending);
-    this.#connection?.destroy();
+  stop(): Promise<void> {
+    return this.#link.stop();
   }
 
-  async #ask<T>(fallback: T, work: (store: JsonStore) => Promise<T>): Promise<T> {
-    if (this.#open || this.#stopped) return fallback;
-    // Loading the client itself takes a moment, and says nothing about Redis.
-    const loaded = this.#loaded;
-    const answer = this.#within(work);
-    this.#pending.add(answer);
-    try {
-      const value = await answer;
-      this.#failures = 0;
-      return value;
-    } catch (error) {
-      if (loaded) this.#failed(error);
-      return fallback;
-    } finally {
-      this.#pending.delete(answer);
+  async #over(client: RedisClient): Promise<JsonStore> {
+    if (!this.#store) {
+      const { default: KeyvRedis } = await import("@keyv/redis");
+      this.#store ??= new JsonStore(new KeyvRedis(client, { throwOnErrors: true }));
     }
-  }
-
-  #within<T>(work: (store: JsonStore) => Promise<T>): Promise<T> {
-    return within(
-      this.#clock,
-      DEADLINE,
-      this.#connected().then(async ({ store, tried }) => {
-        await tried;
-        return work(store);
-      }),
-    );
-  }
-
-  #failed(error: unknown): void {
-    this.#failures += 1;
-    this.#log(error);
-    if (this.#stopped) return;
-    if (this.#failures >= FAILURES) this.#open = true;
-    if (!this.#probe) this.#probeAfter(PAUSE.first);
-  }
-
-  #probeAfter(pause: number): void {
-    this.#probe = this.#clock.timer(pause, async () => {
-      try {
-        await this.#within((store) => store.get("probe"));
-        this.#recovered();
-      } catch (error) {
-        this.#log(error);
-        if (!this.#stopped) this.#probeAfter(Math.min(pause * 2, PAUSE.longest));
-      }
-    });
-  }
-
-  #recovered(): void {
-    this.#probe = undefined;
-    this.#failures = 0;
-    this.#open = false;
-    if (this.#toldAway) this.#logger.info("the key-value store is back");
-    this.#toldAway = false;
-  }
-
-  #log(error: unknown): void {
-    const now = this.#clock.monotonic();
-    if (this.#stopped || now - this.#loggedAt < LOG_EVERY) return;
-    this.#loggedAt = now;
-    this.#toldAway = true;
-    this.#logger.warn({ err: error }, "the key-value store is away; going on without it");
-  }
-
-  #connected(): Promise<Connection> {
-    this.#connecting ??= this.#connect();
-    return this.#connecting;
-  }
-
-  async #connect(): Promise<Connection> {
-    const { createClient, default: KeyvRedis } = await import("@keyv/redis").finally(() => {
-      this.#loaded = true;
-    });
-    const client = createClient({
-      url: this.#url,
-      // Without a connection a command fails at once instead of piling up.
-      disableOfflineQueue: true,
-      commandsQueueMaxLength: 1_000,
-      // A connection that answers nothing for ten seconds, pings included, is given up and made anew.
-      pingInterval: 3_000,
-      socket: { connectTimeout: 2_000, socketTimeout: 10_000, reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 1_000) },
-    });
-    client.unref();
-    const tried = new Promise<void>((resolve) => {
-      client.once("ready", () => resolve());
-      client.on("error", (error) => {
-        resolve();
-        this.#log(error);
-      });
-    });
-    const store = new JsonStore(new KeyvRedis(client, { throwOnErrors: true }));
-    const connection = { store, tried, destroy: () => client.isOpen && client.destroy() };
-    if (this.#stopped) return connection;
-    this.#connection = connection;
-    client.connect().catch((error) => this.#log(error));
-    return connection;
+    return this.#store;
   }
 }

@@ -7,6 +7,11 @@ import { Clock } from "./clock.ts";
 import { createKeyValue, KeyValue } from "./key-value.ts";
 import { BoundedMemory, MemoryKeyValue } from "./key-value-memory.ts";
 import type { Logger } from "./logger.ts";
+import { RedisLink } from "./redis.ts";
+
+function connect({ url, clock, logger }: { url: string; clock: Clock; logger: Logger }): KeyValue {
+  return createKeyValue(clock, new RedisLink(url, clock, logger));
+}
 
 const clock = new Scope().get(Clock);
 
@@ -103,7 +108,7 @@ describe("a key-value store in memory", () => {
 describe("a key-value store on a Redis that is not there", () => {
   it("answers misses, says so once, and stops asking", async () => {
     const { logger, lines } = collectingLogger();
-    const store = createKeyValue({ url: `redis://:hunter2@127.0.0.1:${await freePort()}`, clock, logger });
+    const store = connect({ url: `redis://:hunter2@127.0.0.1:${await freePort()}`, clock, logger });
     store.start?.();
     await until(() => !store.healthy());
     for (let call = 0; call < 5; call++) {
@@ -118,20 +123,20 @@ describe("a key-value store on a Redis that is not there", () => {
     expect(ms).toBeLessThan(100);
     expect(store.healthy()).toBe(false);
     await sleep(300);
-    expect(lines).toEqual(["the key-value store is away; going on without it"]);
+    expect(lines).toEqual(["Redis is away; going on without it"]);
     expect(lines.join()).not.toContain("hunter2");
     expect((await timed(() => store.stop())).ms).toBeLessThan(500);
   });
 
   it("refuses what is no Redis URL without repeating it", () => {
     for (const url of ["", "hunter2", "http://:hunter2@localhost", "redis//:hunter2@localhost"]) {
-      expect(() => createKeyValue({ url, clock, logger: collectingLogger().logger })).toThrow(/^((?!hunter2).)*$/);
+      expect(() => connect({ url, clock, logger: collectingLogger().logger })).toThrow(/^((?!hunter2).)*$/);
     }
   });
 
   it("stops at once when it was never used", async () => {
     const { logger, lines } = collectingLogger();
-    const store = createKeyValue({ url: "redis://127.0.0.1:1", clock, logger });
+    const store = connect({ url: "redis://127.0.0.1:1", clock, logger });
     expect(store.healthy()).toBe(true);
     await store.stop();
     expect(lines).toEqual([]);
@@ -145,7 +150,7 @@ describe.skipIf(!hasRedis)("a key-value store on a real Redis", () => {
   const open = async (url = redis.url) => {
     const log = collectingLogger();
     lines = log.lines;
-    store = createKeyValue({ url, clock, logger: log.logger });
+    store = connect({ url, clock, logger: log.logger });
     store.start?.();
   };
   const connected = () => until(() => store.set("ready", 1, 10_000));
@@ -159,7 +164,7 @@ describe.skipIf(!hasRedis)("a key-value store on a real Redis", () => {
   it("shares values between two instances until they expire", async () => {
     await open();
     await connected();
-    const other = createKeyValue({ url: redis.url, clock, logger: collectingLogger().logger });
+    const other = connect({ url: redis.url, clock, logger: collectingLogger().logger });
     await store.set("shared", { __proto__: null, a: ["é"] }, 60_000);
     await store.set("brief", 1, 60);
     await until(async () => (await other.get("shared")) !== undefined);
@@ -252,14 +257,14 @@ describe.skipIf(!hasRedis)("a key-value store with the wrong password", () => {
   it("A3: goes on without it, one log line, no password in it", async () => {
     const redis = await startRedis({ password: "right" });
     const { logger, lines } = collectingLogger();
-    const wrong = createKeyValue({ url: redis.url.replace("right", "wr0ng"), clock, logger });
+    const wrong = connect({ url: redis.url.replace("right", "wr0ng"), clock, logger });
     wrong.start?.();
     await until(() => !wrong.healthy());
     expect(await wrong.set("a", 1, 1_000)).toBe(false);
     await sleep(500);
     expect(lines).toHaveLength(1);
     await wrong.stop();
-    const right = createKeyValue({ url: redis.url, clock, logger });
+    const right = connect({ url: redis.url, clock, logger });
     await until(() => right.set("a", 1, 1_000));
     await right.stop();
     await redis.stop();

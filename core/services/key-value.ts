@@ -2,7 +2,7 @@ import { token } from "../di.ts";
 import { Clock } from "./clock.ts";
 import { MemoryKeyValue } from "./key-value-memory.ts";
 import { RedisKeyValue } from "./key-value-redis.ts";
-import type { Logger } from "./logger.ts";
+import type { RedisLink } from "./redis.ts";
 
 /**
  * A shared store for small, short-lived values (JSON). Memory by default, Redis by URL. Every call answers within its
@@ -22,16 +22,9 @@ export interface KeyValue {
   stop(): Promise<void>;
 }
 
-export interface KeyValueOptions {
-  /** `redis://` or `rediss://`; memory without it. */
-  readonly url?: string | undefined;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}
-
-/** Does no I/O. */
-export function createKeyValue({ url, clock, logger }: KeyValueOptions): KeyValue {
-  return url === undefined ? new MemoryKeyValue(clock) : new RedisKeyValue(url, clock, logger);
+/** In Redis where there is a link to one, else in memory. Does no I/O. */
+export function createKeyValue(clock: Clock, redis: RedisLink | undefined): KeyValue {
+  return redis ? new RedisKeyValue(redis) : new MemoryKeyValue(clock);
 }
 
 export const KeyValue = token<KeyValue>("key-value", (scope) => new MemoryKeyValue(scope.get(Clock)));
