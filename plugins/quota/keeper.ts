@@ -78,10 +78,15 @@ export class Keeper {
   }
 
   async stop(): Promise<void> {
-    for (const timer of this.#timers.splice(0)) timer.cancel();
-    this.#unsubscribe();
+    this.abandon();
     this.#return(0);
     await this.#spool?.close(5_000);
+  }
+
+  /** Ends what runs by itself, and leaves the books as they are. */
+  abandon(): void {
+    for (const timer of this.#timers.splice(0)) timer.cancel();
+    this.#unsubscribe();
   }
 
   /** The account that a limit is counted in. */

@@ -1,0 +1,208 @@
+import fc from "fast-check";
+import type { Database, Spool, SpoolOptions, Spools } from "headgate";
+import { FakeClock, FakeLogger } from "headgate/testing";
+import { describe, expect, it } from "vitest";
+import { eachDatabase } from "../../test/support/databases.ts";
+import { memoryDatabase } from "../../test/support/memory-database.ts";
+import type { Reservation } from "./budget.ts";
+import { Keeper } from "./keeper.ts";
+import type { LedgerAccount } from "./ledger.ts";
+import { migrations, type Tables } from "./tables.ts";
+
+/** A spool that delivers when it is told to, and outlives its process. */
+class MemorySpools implements Spools {
+  readonly instance: string;
+  #lines: string[] = [];
+  #options: SpoolOptions | undefined;
+
+  constructor(instance: string) {
+    this.instance = instance;
+  }
+
+  async open(options: SpoolOptions): Promise<Spool> {
+    this.#options = options;
+    const drained = async () => {
+      await this.deliver();
+      return true;
+    };
+    const append = (line: string) => this.#lines.push(line) > 0;
+    return { append, backlog: 0, drained, close: async () => void (await drained()) };
+  }
+
+  async deliver(): Promise<void> {
+    const batch = this.#lines.slice();
+    if (batch.length > 0) await this.#options?.deliver(batch);
+    this.#lines.splice(0, batch.length);
+  }
+
+  /** As after kill -9: what is on disk of calls under way, then what was not delivered. */
+  crash(): void {
+    this.#lines.unshift(...(this.#options?.carry?.() ?? []));
+  }
+}
+
+const LIMIT = 1_000;
+const TEAM: LedgerAccount = accountOf("team", "red", LIMIT * 1.5);
+
+function accountOf(kind: "user" | "team", subject: string, limit: number): LedgerAccount {
+  const id = `${kind}:${subject}:tokens:month:0`;
+  const additional = `${kind}:${subject}:tokens:additional`;
+  return { id, additional, kind, subject, unit: "tokens", window: "month", span: { start: 0, end: 1 }, limit, rule: "plans.test" };
+}
+
+interface Open {
+  readonly reservation: Reservation<LedgerAccount>;
+  readonly need: number;
+}
+
+interface Instance {
+  keeper: Keeper;
+  readonly spools: MemorySpools;
+  readonly open: Open[];
+}
+
+/** Several instances on one database, and what ought to stand in its books. */
+class World {
+  readonly #db: Database;
+  readonly #clock = new FakeClock();
+  readonly #instances: Instance[] = [];
+  #calls = 0;
+  #settled = 0;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  async start(count: number): Promise<void> {
+    for (let n = 0; n < count; n++) {
+      const spools = new MemorySpools(`ins_${n}`);
+      this.#instances.push({ spools, keeper: await this.#keeper(spools), open: [] });
+    }
+  }
+
+  async #keeper(spools: MemorySpools): Promise<Keeper> {
+    const keeper = new Keeper({ db: this.#db, spools, clock: this.#clock, logger: new FakeLogger(), onBooked: () => undefined });
+    await keeper.start();
+    return keeper;
+  }
+
+  async step({ kind, who, subject, amount }: Step): Promise<void> {
+    const instance = this.#instances[who % this.#instances.length] as Instance;
+    const { keeper, spools, open } = instance;
+    if (kind === "call") {
+      const needs = [accountOf("user", String(subject), LIMIT), TEAM].map((account) => ({ account, amount }));
+      const id = `req_${this.#calls++}`;
+      const had = keeper.tryReserve(id, needs);
+      const verdict = had ? { kind: "reserved" as const, reservation: had } : await keeper.reserve(id, needs).verdict;
+      if (verdict.kind === "unavailable") throw verdict.cause;
+      if (verdict.kind !== "reserved") return;
+      keeper.opened(verdict.reservation);
+      open.push({ reservation: verdict.reservation, need: amount });
+    } else if (kind === "settle") {
+      const [call] = open.splice(subject % Math.max(1, open.length), 1);
+      if (!call) return;
+      const used = Math.min(call.need, amount);
+      this.#settled += used;
+      keeper.settle(call.reservation, () => used);
+    } else if (kind === "deliver") await spools.deliver();
+    else if (kind === "crash") {
+      spools.crash();
+      // Nobody knows what became of its calls: they count whole.
+      for (const { need } of open.splice(0)) this.#settled += need;
+      keeper.abandon();
+      instance.keeper = await this.#keeper(spools);
+    } else if (kind === "wait") await this.#clock.advance(2_000);
+    else await this.#buy(subject, amount);
+  }
+
+  async #buy(subject: number, amount: number): Promise<void> {
+    const account = accountOf("user", String(subject), LIMIT);
+    const row = {
+      id: account.additional,
+      kind: "user",
+      subject: String(subject),
+      unit: "tokens",
+      window: "additional",
+      rule: "additional",
+    };
+    await this.#db
+      .tables<Tables>()
+      .insertInto("quota_accounts")
+      .values({ ...row, window_start: 0, window_end: null, limit_amount: amount, used: 0, held: 0 })
+      .onConflict((conflict) =>
+        conflict.column("id").doUpdateSet((old) => ({ limit_amount: old("quota_accounts.limit_amount", "+", amount) })),
+      )
+      .execute();
+    for (const { keeper } of this.#instances) await keeper.changed();
+  }
+
+  /** Never more in use and on lease than allowed; every slice is in the books. */
+  async check(): Promise<{ used: number; held: number; team: number }> {
+    const tables = this.#db.tables<Tables>();
+    const rows = await tables.selectFrom("quota_accounts").selectAll().execute();
+    const slices = await tables.selectFrom("quota_slices").selectAll().execute();
+    for (const { id, used, held, limit_amount } of rows) {
+      expect(used + held, id).toBeLessThanOrEqual(limit_amount);
+      expect(held, id).toBe(slices.reduce((sum, { account, amount }) => sum + (account === id ? amount : 0), 0));
+    }
+    const sum = (of: typeof rows, what: "used" | "held") => of.reduce((total, row) => total + row[what], 0);
+    return {
+      used: sum(
+        rows.filter(({ kind }) => kind === "user"),
+        "used",
+      ),
+      held: sum(rows, "held"),
+      team: sum(
+        rows.filter(({ kind }) => kind === "team"),
+        "used",
+      ),
+    };
+  }
+
+  /** All calls end, all instances stop: the books say what was used, and nothing is held. */
+  async rest(): Promise<void> {
+    for (const { keeper, open } of this.#instances) {
+      for (const { reservation, need } of open.splice(0)) {
+        this.#settled += need;
+        keeper.settle(reservation, () => need);
+      }
+    }
+    for (const { keeper } of this.#instances) await keeper.stop();
+    expect(await this.check()).toEqual({ used: this.#settled, team: this.#settled, held: 0 });
+  }
+}
+
+const step = fc.record({
+  kind: fc.constantFrom("call", "call", "call", "call", "settle", "settle", "settle", "deliver", "deliver", "wait", "crash", "buy"),
+  who: fc.nat(2),
+  subject: fc.nat(2),
+  amount: fc.integer({ min: 1, max: 120 }),
+});
+type Step = typeof step extends fc.Arbitrary<infer One> ? One : never;
+
+async function play(db: Database, steps: readonly Step[], every: number): Promise<void> {
+  const world = new World(db);
+  await world.start(3);
+  for (const [n, one] of steps.entries()) {
+    await world.step(one);
+    if (n % every === 0) await world.check();
+  }
+  await world.rest();
+}
+
+describe("budgets of three instances on one database", () => {
+  it("are never overrun, and nothing of them leaks, whatever happens in whatever order", async () => {
+    const history = fc.array(step, { minLength: 50, maxLength: 300, size: "max" });
+    await fc.assert(
+      fc.asyncProperty(history, async (steps) => play(await memoryDatabase(migrations), steps, 1)),
+      { numRuns: 60 },
+    );
+  }, 60_000);
+});
+
+eachDatabase("budgets of three instances", (open) => {
+  it("hold and leak nothing, whatever happens in whatever order", async () => {
+    const histories = fc.sample(fc.array(step, { minLength: 150, maxLength: 150, size: "max" }), { numRuns: 2, seed: 7 });
+    for (const steps of histories) await play(await open(migrations), steps, 10);
+  }, 60_000);
+});
