@@ -1,5 +1,6 @@
 import yargs from "yargs";
 import { ConfigError } from "../config/mistakes.ts";
+import { nearest } from "../config/nearest.ts";
 import { VERSION } from "../version.ts";
 import { EXIT, say, sayMistakes, UsageError } from "./output.ts";
 
@@ -30,7 +31,12 @@ export async function main(args: readonly string[]): Promise<number> {
   const [first] = args;
   if (first !== undefined && !first.startsWith("-") && !BUILT_IN.has(first)) {
     const { routeCommand } = await import("./commands/route.ts");
-    return routeCommand(args).catch(report);
+    try {
+      return await routeCommand(args);
+    } catch (error) {
+      // Without a config that could name it, a slip of the pen is the likelier reason.
+      if (!(error instanceof ConfigError) || nearest(first, BUILT_IN) === undefined) return report(error);
+    }
   }
   let code: number = EXIT.ok;
   const parser = yargs([...args])
