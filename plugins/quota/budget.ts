@@ -30,7 +30,7 @@ export interface Balance {
 /** What was asked of the ledger for one account. */
 export interface Want<A extends Account> {
   readonly account: A;
-  /** Least that helps anyone who waits. */
+  /** Least that helps anyone who waits, beyond what is free here. */
   readonly least: number;
   /** What all who wait need together, beyond what is free here. */
   readonly all: number;
@@ -266,11 +266,13 @@ export class Budget<A extends Account> {
     }
     waiter.rounds += 1;
     for (const { account, amount } of waiter.needs) {
-      const balance = balances.get(account.id);
-      if (!balance) continue;
-      const rest = Math.max(0, balance.limit - balance.used - balance.held) + balance.additional;
+      const books = balances.get(account.id);
+      if (!books) continue;
+      const rest = Math.max(0, books.limit - books.used - books.held) + books.additional;
       const free = this.#slices.free(account.id) + this.#slices.free(account.additional);
       if (free >= amount || (rest + free >= amount && waiter.rounds < ROUNDS)) continue;
+      // What lies ready here is set aside for no call.
+      const balance = { ...books, held: Math.max(0, books.held - this.#slices.free(account.id)) };
       this.#refusals.set(account.id, { rest, balance, until: this.#now() + REFUSAL_FRESH });
       return waiter.resolve({ kind: "refused", account, need: amount, balance });
     }
@@ -292,7 +294,11 @@ export class Budget<A extends Account> {
         wants.set(account.id, { account, least: Math.min(want.least, amount), all: want.all + amount });
       }
     }
-    const lacking = [...wants.values()].map((want) => ({ ...want, all: Math.max(0, want.all) }));
+    const lacking = [...wants.values()].map(({ account, least, all }) => ({
+      account,
+      least: Math.max(0, least - this.#slices.free(account.id) - this.#slices.free(account.additional)),
+      all: Math.max(0, all),
+    }));
     // In one order everywhere, so that two instances do not wait for each other.
     return lacking.sort((a, b) => (a.account.id < b.account.id ? -1 : 1));
   }

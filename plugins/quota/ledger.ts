@@ -119,12 +119,13 @@ export class Ledger implements Lessor<LedgerAccount> {
       const row = rows.get(account.id) as { limit_amount: number; used: number; held: number };
       row.limit_amount = overrides.get(overrideKey(account)) ?? account.limit;
       const rest = Math.max(0, row.limit_amount - row.used - row.held);
-      const granted = sliceSize(rest, least, all);
-      grants.set(account.id, granted);
-      row.held += granted;
       const extra = rows.get(account.additional);
       const extraRest = extra ? Math.max(0, extra.limit_amount - extra.used - extra.held) : 0;
-      const short = all - granted;
+      // What would help nobody here stays for others.
+      const granted = rest + extraRest < least ? 0 : sliceSize(rest, least, all);
+      grants.set(account.id, granted);
+      row.held += granted;
+      const short = rest + extraRest < least ? 0 : all - granted;
       if (extra && short > 0) {
         const more = Math.min(short, extraRest);
         grants.set(extra.id, (grants.get(extra.id) ?? 0) + more);
