@@ -200,6 +200,38 @@ describe("budgets of three instances on one database", () => {
   }, 60_000);
 });
 
+it("D4: an instance that is gone loses its slices after a minute; what it settles late counts once, and it gives out nothing it lost", async () => {
+  const db = await memoryDatabase(migrations);
+  const clock = new FakeClock();
+  const user = accountOf("user", "ann", LIMIT);
+  const begin = async (instance: string) => {
+    const spools = new MemorySpools(instance);
+    const keeper = new Keeper({ db, spools, clock, logger: new FakeLogger(), onBooked: () => undefined });
+    await keeper.start();
+    return { spools, keeper };
+  };
+  const row = () =>
+    db.tables<Tables>().selectFrom("quota_accounts").select(["used", "held"]).where("id", "=", user.id).executeTakeFirstOrThrow();
+  const [gone, other] = [await begin("ins_gone"), await begin("ins_other")];
+  const verdict = await gone.keeper.reserve("req_1", [{ account: user, amount: 600 }]).verdict;
+  if (verdict.kind !== "reserved") throw new Error(verdict.kind);
+  gone.keeper.opened(verdict.reservation);
+  gone.keeper.abandon();
+  expect(await row()).toEqual({ used: 0, held: 600 });
+  await clock.advance(50_000);
+  expect(gone.keeper.tryReserve("req_2", [{ account: user, amount: 1 }])).toBeUndefined();
+  await clock.advance(30_000);
+  expect(await row()).toEqual({ used: 0, held: 0 });
+  const all = await other.keeper.reserve("req_3", [{ account: user, amount: LIMIT }]).verdict;
+  expect(all.kind).toBe("reserved");
+  gone.keeper.settle(verdict.reservation, () => 100);
+  await gone.spools.deliver();
+  await gone.spools.deliver();
+  expect(await row()).toEqual({ used: 100, held: LIMIT });
+  expect(gone.keeper.tryReserve("req_4", [{ account: user, amount: 1 }])).toBeUndefined();
+  other.keeper.abandon();
+});
+
 eachDatabase("budgets of three instances", (open) => {
   it("hold and leak nothing, whatever happens in whatever order", async () => {
     const histories = fc.sample(fc.array(step, { minLength: 150, maxLength: 150, size: "max" }), { numRuns: 2, seed: 7 });
