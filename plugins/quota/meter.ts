@@ -22,11 +22,10 @@ export class Meter {
 
   /** Needs at most, cheaply, or as exactly as the tokenizer can say. Null when money is limited and a price is not known. */
   needs(exchange: Exchange, accounts: readonly LedgerAccount[], exact: boolean): Need<LedgerAccount>[] | null {
-    const { catalogue, tokens, usual, options } = this.#parts;
-    const model = exchange.targets[0]?.model ?? exchange.requestedModel;
+    const { catalogue, tokens, options } = this.#parts;
     const estimate: Estimate = {
       inputTokens: exact ? countedInput(exchange, tokens) : inputBound(exchange.wire),
-      outputTokens: outputBound(exchange, usual.of(model), catalogue),
+      outputTokens: outputBound(exchange, this.usual(exchange), catalogue),
     };
     let cost = 0;
     if (accounts.some(({ unit }) => unit === "money")) {
@@ -35,6 +34,11 @@ export class Meter {
       cost = bound;
     }
     return accounts.map((account) => ({ account, amount: needOf(account.unit, estimate, cost) }));
+  }
+
+  /** Output set aside for each choice of a call that states no maximum. */
+  usual({ targets, requestedModel }: Exchange): number {
+    return this.#parts.usual.of(targets[0]?.model ?? requestedModel);
   }
 
   /** What a call took, by unit; `reserved` is what it may have taken at most, for what nobody can tell. */

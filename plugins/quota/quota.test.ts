@@ -151,5 +151,7 @@ describe("a budget", () => {
     expect((await ask(strict.url, long)).status).toBe(429);
     const lenient = await start({ plans: { small: ["1000 tokens/day"] }, clampOutput: true });
     expect((await ask(lenient.url, long)).status).toBe(200);
+    const open = { ...long, body: { model: "fast", messages: long.body.messages } };
+    expect((await ask(lenient.url, open, { "x-test-user": "usr_bob" })).status).toBe(200);
   });
 });
