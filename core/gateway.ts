@@ -96,7 +96,11 @@ class RunningGateway implements Gateway {
     this.#server = openServer(config.settings.server, (request, response) => this.#current.listener(request, response));
   }
 
-  async start(): Promise<{ url: string; port: number }> {
+  start(): Promise<{ url: string; port: number }> {
+    return keepingAlive(this.#start());
+  }
+
+  async #start(): Promise<{ url: string; port: number }> {
     const { host, port, tls } = this.#current.settings.server;
     try {
       await this.#current.start();
@@ -137,7 +141,7 @@ class RunningGateway implements Gateway {
   }
 
   migrate(options: { readonly check: boolean }): Promise<readonly string[]> {
-    return this.#current.migrate(options);
+    return keepingAlive(this.#current.migrate(options));
   }
 
   routes(): readonly string[] {
@@ -149,7 +153,7 @@ class RunningGateway implements Gateway {
   }
 
   command(route: ApiRoute, input: CommandInput): Promise<ApiResponse> {
-    return this.#current.command(route, input);
+    return keepingAlive(this.#current.command(route, input));
   }
 
   announcements(): readonly Announcement[] {
@@ -157,7 +161,7 @@ class RunningGateway implements Gateway {
   }
 
   stop({ now = false }: { now?: boolean } = {}): Promise<void> {
-    this.#stopping ??= this.#stop();
+    this.#stopping ??= keepingAlive(this.#stop());
     if (now) this.#hurry();
     return this.#stopping;
   }
@@ -195,6 +199,12 @@ class RunningGateway implements Gateway {
   #after(ms: number): Promise<void> {
     return new Promise((resolve) => this.#clock.timer(ms, resolve));
   }
+}
+
+/** No timer of ours and no thread keeps the process alive, so that none can hold up its end; what has begun is waited for all the same. */
+function keepingAlive<T>(work: Promise<T>): Promise<T> {
+  const alive = setInterval(() => undefined, 60_000);
+  return work.finally(() => clearInterval(alive));
 }
 
 function openServer(options: z.output<typeof ServerOptions>, listener: RequestListener): Server {
