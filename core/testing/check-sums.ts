@@ -1,5 +1,5 @@
 import type { Histories, Joined, Violation } from "./checker.ts";
-import { callIn, type LedgerAttempt } from "./histories.ts";
+import { callIn, type LedgerAttempt, type LedgerExchange, type QuotaAccount } from "./histories.ts";
 
 /** I2 and I1: rows that belong to no call, or to two. */
 export function checkStrays({ client, upstream, ledger }: Histories): Violation[] {
@@ -25,27 +25,31 @@ export function checkStrays({ client, upstream, ledger }: Histories): Violation[
 }
 
 /** I3: never more than the limit, nothing reserved at rest, and settled what the ledger says was used. */
-export function checkQuota({ quota = [], ledger }: Histories): Violation[] {
+export function checkQuota({ quota = [], ledger, crashed = false }: Histories): Violation[] {
   const violations: Violation[] = [];
   const add = (message: string) => void violations.push({ invariant: "I3", message });
   for (const { account, limit, settled, reserved } of quota.flat()) {
     if (settled + reserved > limit) add(`${account}: ${settled} settled and ${reserved} reserved of ${limit}`);
     if (settled < 0 || reserved < 0) add(`${account}: ${settled} settled and ${reserved} reserved`);
   }
-  for (const { account, unit, settled, reserved, covers } of quota.at(-1) ?? []) {
+  for (const { account, unit, settled, reserved, covers, unknownAtMost = 0 } of quota.at(-1) ?? []) {
     if (reserved !== 0) add(`${account}: ${reserved} reserved at rest`);
     if (!covers) continue;
-    const covered = new Set(ledger.exchanges.filter(covers).map(({ id }) => id));
-    const rows = ledger.attempts.filter(({ exchange }) => covered.has(exchange));
-    const used =
-      unit === "requests" ? new Set(rows.map(({ exchange }) => exchange)).size : rows.reduce((sum, row) => sum + usedBy(row, unit), 0);
-    if (used !== settled) add(`${account}: ${settled} settled, but the ledger says ${used}`);
+    const covered = ledger.exchanges.filter(covers);
+    const least = usedBy(covered, ledger.attempts, unit);
+    const most = least + (crashed ? unknownAtMost * covered.filter(({ unknown }) => unknown).length : 0);
+    if (settled < least || settled > most)
+      add(`${account}: ${settled} settled, but the ledger says ${least}${most > least ? ` to ${most}` : ""}`);
   }
   return violations;
 }
 
-function usedBy({ inputTokens, outputTokens, cost }: LedgerAttempt, unit: "tokens" | "money"): number {
-  return unit === "money" ? (cost ?? 0) : (inputTokens ?? 0) + (outputTokens ?? 0);
+function usedBy(exchanges: readonly LedgerExchange[], attempts: readonly LedgerAttempt[], unit: QuotaAccount["unit"]): number {
+  const ids = new Set(exchanges.map(({ id }) => id));
+  const rows = attempts.filter(({ exchange }) => ids.has(exchange));
+  const tokens = ({ inputTokens, outputTokens }: LedgerAttempt) => (inputTokens ?? 0) + (outputTokens ?? 0);
+  if (unit === "requests") return new Set(rows.filter((row) => tokens(row) > 0).map(({ exchange }) => exchange)).size;
+  return rows.reduce((sum, row) => sum + (unit === "money" ? (row.cost ?? 0) : tokens(row)), 0);
 }
 
 /** I4: everything is as it was. */

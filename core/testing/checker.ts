@@ -7,7 +7,7 @@ export interface Histories {
   readonly upstream: readonly UpstreamRecord[];
   readonly ledger: { readonly exchanges: readonly LedgerExchange[]; readonly attempts: readonly LedgerAttempt[] };
   /** Looks at quota accounts, the last one at rest. What the last says was settled is compared with the attempts that it covers. */
-  readonly quota?: readonly (QuotaAccount & { covers?(exchange: LedgerExchange): boolean })[][];
+  readonly quota?: readonly (readonly QuotaAccount[])[];
   /** Gauges that come back to their first value: slots, sockets, timers. */
   readonly gauges?: { readonly before: Readonly<Record<string, number>>; readonly after: Readonly<Record<string, number>> };
   /** Texts that belong to one tenant each. */
@@ -19,7 +19,7 @@ export interface Histories {
   readonly within?: number;
   /** Tokens of a text, near enough; four characters to a token by default. */
   tokens?(text: string): number;
-  /** Whether the gateway was killed: calls that broke without a word from it need not stand in the ledger then. */
+  /** Whether the gateway was killed: of calls that broke, or that it had not written off, the ledger need not know more than that they were. */
   readonly crashed?: boolean;
   /** Most upstream requests for each client call; 1.2 by default. */
   readonly amplification?: number;

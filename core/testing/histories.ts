@@ -48,6 +48,8 @@ export interface LedgerExchange {
   readonly key: string | null;
   /** Answered without a provider. */
   readonly cached: boolean;
+  /** The gateway was killed before it ended: what it used is not known, and its attempts have no rows. */
+  readonly unknown?: boolean;
 }
 
 /** One row of `usage_attempts`, as far as it is joined; in the order of the attempts. */
@@ -70,6 +72,10 @@ export interface QuotaAccount {
   readonly limit: number;
   readonly settled: number;
   readonly reserved: number;
+  /** The calls whose attempts it has to have settled; not compared without. */
+  covers?(exchange: LedgerExchange): boolean;
+  /** Most that may have been settled for a call of which nothing more was heard; nothing by default. */
+  readonly unknownAtMost?: number;
 }
 
 const CALL = /\[call (\d+)\]/;

@@ -62,6 +62,10 @@ const last = ({ exchange }: Call): Attempt | undefined => exchange.attempts.at(-
 const waited = ({ exchange, endedAt }: Call) =>
   exchange.attempts.reduce((sum, { startedAt, endedAt: at = endedAt }) => sum + at - startedAt, 0);
 
+export function userAgentOf({ client }: Exchange): string | null {
+  return String(client.headers["user-agent"] ?? "").slice(0, 200) || null;
+}
+
 /** `usage_exchanges`: one row for each call, in the order of its cells in a record. The first two are its key. */
 export const EXCHANGE: readonly Column<Call>[] = [
   text("id", ({ exchange }) => exchange.id),
@@ -94,7 +98,7 @@ export const EXCHANGE: readonly Column<Call>[] = [
   whole("status", ({ outcome }) => outcome.status),
   text("outcome", ({ outcome }) => outcome.kind),
   text("error", ({ outcome }) => outcome.error?.code),
-  text("user_agent", ({ exchange }) => String(exchange.client.headers["user-agent"] ?? "").slice(0, 200) || null),
+  text("user_agent", ({ exchange }) => userAgentOf(exchange)),
   text("ip", ({ exchange }) => exchange.client.ip),
   whole("queue_ms", (call) => (first(call)?.startedAt ?? call.endedAt) - call.exchange.startedAt),
   whole("provider_ms", waited),

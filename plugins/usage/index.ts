@@ -13,6 +13,7 @@ import {
   type Target,
   type Timer,
 } from "headgate";
+import { userAgentOf } from "./columns.ts";
 import { listen, promptOf, Vault } from "./content.ts";
 import { ledgerOf } from "./ledger.ts";
 import { UsageOptions } from "./options.ts";
@@ -76,6 +77,8 @@ export const usage = definePlugin({
         status: 0,
         outcome: "unknown",
         session: sessionOf(exchange),
+        user_agent: userAgentOf(exchange),
+        ip: exchange.client.ip,
       });
       ledger.begin(id, row);
       return created_at;

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -6,7 +6,6 @@ import { expect, onTestFinished } from "vitest";
 import type { LoopDelay } from "./loop-probe.ts";
 
 const BIN = fileURLToPath(new URL("../../core/cli/bin.ts", import.meta.url));
-const CONFIG = fileURLToPath(new URL("process.config.ts", import.meta.url));
 
 export interface GatewaySettings {
   readonly UPSTREAM_URL: string;
@@ -14,6 +13,10 @@ export interface GatewaySettings {
   readonly DRAIN_MS?: number;
   readonly STALL_MS?: number;
   readonly BODY_BYTES?: number;
+  /** Any free port unless given. */
+  readonly PORT?: number;
+  readonly DATA?: string;
+  readonly LEDGER_DATABASE?: string;
 }
 
 /** The real command line in a process of its own, so that its memory, event loop, signals and exit are its own. */
@@ -35,16 +38,28 @@ export interface GatewayProcess {
   expectAlive(): Promise<void>;
 }
 
-/** Starts it, and ends it with the test. */
-export async function startGatewayProcess(settings: GatewaySettings): Promise<GatewayProcess> {
+/** The process from its first moment on, when it may not be up yet. */
+export interface SpawnedGateway {
+  readonly child: ChildProcess;
+  /** What it wrote to stderr so far. */
+  said(): string;
+  /** Resolves to its address, once it answers there; rejects when it ends before. */
+  readonly ready: Promise<string>;
+  /** Exit code, or the signal that ended it. */
+  readonly exited: Promise<number | NodeJS.Signals>;
+}
+
+/** Starts it with a config from this folder, and ends it with the test. */
+export function spawnGateway(settings: GatewaySettings, config = "process.config.ts"): SpawnedGateway {
   const variables = Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)]));
-  const child = spawn(process.execPath, ["--conditions=headgate-source", BIN, "start", "--config", CONFIG], {
+  const path = fileURLToPath(new URL(config, import.meta.url));
+  const child = spawn(process.execPath, ["--conditions=headgate-source", BIN, "start", "--config", path], {
     stdio: ["ignore", "ignore", "pipe"],
     env: { ...process.env, ...variables },
   });
   onTestFinished(() => void child.kill("SIGKILL"));
   let said = "";
-  const url = await new Promise<string>((resolve, reject) => {
+  const ready = new Promise<string>((resolve, reject) => {
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       said += text;
       const address = /Anthropic SDKs +(http:\S+)/.exec(said)?.[1];
@@ -52,6 +67,15 @@ export async function startGatewayProcess(settings: GatewaySettings): Promise<Ga
     });
     child.once("exit", () => reject(new Error(`the gateway did not start:\n${said}`)));
   });
+  // Whoever waits for it hears of it.
+  ready.catch(() => undefined);
+  return { child, said: () => said, ready, exited: once(child, "exit").then(([code, signal]) => code ?? signal) };
+}
+
+/** Starts it, waits until it is up, and ends it with the test. */
+export async function startGatewayProcess(settings: GatewaySettings): Promise<GatewayProcess> {
+  const { child, ready, said, exited } = spawnGateway(settings);
+  const url = await ready;
   const { pid } = child;
   const status = (field: string) => 1024 * Number(new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
   const get = async (path: string) => (await fetch(url + path, { headers: { connection: "close" } })).text();
@@ -60,7 +84,7 @@ export async function startGatewayProcess(settings: GatewaySettings): Promise<Ga
   return {
     url,
     port: Number(new URL(url).port),
-    exited: once(child, "exit").then(([code, signal]) => code ?? signal),
+    exited,
     signal: (signal) => void child.kill(signal),
     resident: () => status("VmRSS"),
     peak() {
@@ -75,7 +99,7 @@ export async function startGatewayProcess(settings: GatewaySettings): Promise<Ga
     },
     loopDelay,
     async expectAlive() {
-      expect([child.exitCode, child.signalCode, said.match(/Warning|Error/g)]).toEqual([null, null, null]);
+      expect([child.exitCode, child.signalCode, said().match(/Warning|Error/g)]).toEqual([null, null, null]);
       const { p99, worst } = await loopDelay();
       expect(p99 ?? 0, "event-loop delay, 99 %, in ms").toBeLessThan(50);
       expect(worst, "event-loop delay, worst, in ms").toBeLessThan(200);
