@@ -6,7 +6,7 @@ import { answerIn } from "./answers.ts";
 import { checkHistories, type Histories, type Violation } from "./checker.ts";
 import { ClientRecorder } from "./client-recorder.ts";
 import { startGateway } from "./gateway.ts";
-import { callIn, type LedgerAttempt, type LedgerExchange, marked, readAnswer, upstreamHistory } from "./histories.ts";
+import { callIn, type LedgerAttempt, type LedgerExchange, marked, type QuotaAccount, readAnswer, upstreamHistory } from "./histories.ts";
 import { ScriptedUpstream, type UpstreamCall } from "./scripted-upstream.ts";
 import { cut, json } from "./scripts.ts";
 
@@ -230,5 +230,23 @@ describe("the checker", () => {
     lost.ledger.attempts = clean.ledger.attempts.filter(({ exchange }) => exchange !== gone);
     expect(rest(doctored(lost))).toEqual(["I2", "I5"]);
     expect(rest(doctored({ ...lost, crashed: true }))).toEqual([]);
+  });
+
+  it("lets a killed gateway say that it does not know what a call used, and have settled no more than was set aside for it", () => {
+    const { call } = clean.client[wholeCall()] ?? {};
+    const gone = clean.ledger.exchanges.find(({ userAgent }) => callIn(userAgent) === call)?.id;
+    const known = clean.ledger.attempts.filter(({ exchange }) => exchange !== gone);
+    const ledger = {
+      exchanges: clean.ledger.exchanges.map((row) => (row.id === gone ? { ...row, unknown: true } : row)),
+      attempts: known,
+    };
+    const least = known.reduce((sum, { inputTokens, outputTokens }) => sum + (inputTokens ?? 0) + (outputTokens ?? 0), 0);
+    const account = { ...(clean.quota?.at(-1)?.[0] as QuotaAccount), unknownAtMost: 1_000 };
+    const settling = (settled: number) => ({ ledger, crashed: true, quota: [[{ ...account, settled }]] });
+    expect(doctored(settling(least))).toEqual([]);
+    expect(doctored(settling(least + 1_000))).toEqual([]);
+    expect(rest(doctored(settling(least + 1_001)))).toEqual(["I3"]);
+    expect(rest(doctored(settling(least - 1)))).toEqual(["I3"]);
+    expect(rest(doctored({ ...settling(least), crashed: false }))).toEqual(["I2"]);
   });
 });
