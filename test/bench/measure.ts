@@ -19,7 +19,7 @@ export interface Plan {
 
 /** Warm-up as long as V8 takes here: a gateway's CPU per request falls to a quarter over its first 30,000 requests, and each kind of call undoes some of what was compiled for the other. */
 export const PLANS: { readonly full: Plan; readonly quick: Plan } = {
-  full: { rounds: 12, warmUps: 8, warmUpMs: 2000, saturateMs: 800, steadyMs: 800, streams: 40 },
+  full: { rounds: 10, warmUps: 6, warmUpMs: 2000, saturateMs: 800, steadyMs: 800, streams: 40 },
   quick: { rounds: 2, warmUps: 3, warmUpMs: 2000, saturateMs: 800, steadyMs: 600, streams: 30 },
 };
 const LANES = 32;
@@ -35,6 +35,8 @@ export interface Figures {
   readonly busy: number;
   readonly p50: number;
   readonly p99: number;
+  /** p99 at half of what it can take, less that of the same calls without a proxy. */
+  readonly halfP99: number;
   readonly cpuPerChunk: number;
   readonly firstP50: number;
   readonly readsPerChunk: number;
@@ -49,14 +51,25 @@ export class Runner {
   readonly #proxy: Child;
   readonly #load: Child;
   readonly #target: Target;
+  readonly #direct: Target;
+  #perSecond = PER_SECOND;
 
-  constructor(candidate: Candidate, port: number, load: Child, upstream: string, cores: Cores | undefined, stdout: number) {
+  constructor(
+    candidate: Candidate,
+    port: number,
+    load: Child,
+    upstream: string,
+    cores: Cores | undefined,
+    stdout: number,
+    env: Record<string, string>,
+  ) {
     this.candidate = candidate;
     this.#load = load;
+    this.#direct = target(upstream);
     this.#target = target(`http://127.0.0.1:${port}`, candidate.headers(upstream));
     this.#proxy = new Child(candidate.name, {
       args: ["--expose-gc", "--import", new URL("probe.ts", import.meta.url).href, ...candidate.args(port)],
-      env: { BENCH_UPSTREAM: upstream, PORT: String(port) },
+      env: { ...env, BENCH_UPSTREAM: upstream, PORT: String(port) },
       core: cores?.proxy,
       stdout,
     });
@@ -88,7 +101,8 @@ export class Runner {
   async saturate({ saturateMs }: Plan): Promise<Pick<Figures, "cpuPerRequest" | "perSecond" | "busy">> {
     const details = { ...this.#target, lanes: LANES, ms: saturateMs };
     const [cpu, { requests, ms }] = await this.#cpuOf(() => this.#load.ask<{ requests: number; ms: number }>("saturate", details));
-    return { cpuPerRequest: cpu / requests, perSecond: requests / (ms / 1000), busy: cpu / 1000 / ms };
+    this.#perSecond = requests / (ms / 1000);
+    return { cpuPerRequest: cpu / requests, perSecond: this.#perSecond, busy: cpu / 1000 / ms };
   }
 
   async stream(plan: Plan): Promise<Pick<Figures, "cpuPerChunk" | "firstP50" | "readsPerChunk">> {
@@ -99,6 +113,13 @@ export class Runner {
 
   steady(plan: Plan): Promise<Pick<Figures, "p50" | "p99">> {
     return steady(this.#load, this.#target, plan);
+  }
+
+  /** At half of what it could take a moment ago. */
+  async half(plan: Plan): Promise<Pick<Figures, "halfP99">> {
+    const rate = this.#perSecond / 2;
+    const { p99: direct } = await steady(this.#load, this.#direct, plan, rate);
+    return { halfP99: (await steady(this.#load, this.#target, plan, rate)).p99 - direct };
   }
 
   /** Resident bytes for each of a thousand streams, all half-way; rejects unless all of them come whole. */
@@ -128,8 +149,13 @@ export function target(origin: string, headers: Record<string, string> = {}): Ta
   return { origin, headers: { "content-type": "application/json", authorization: "Bearer bench", ...headers } };
 }
 
-export async function steady(load: Child, target: Target, { steadyMs }: Plan): Promise<Pick<Figures, "p50" | "p99">> {
-  const times = await load.ask<number[]>("steady", { ...target, perSecond: PER_SECOND, ms: steadyMs });
+export async function steady(
+  load: Child,
+  target: Target,
+  { steadyMs }: Plan,
+  perSecond = PER_SECOND,
+): Promise<Pick<Figures, "p50" | "p99">> {
+  const times = await load.ask<number[]>("steady", { ...target, perSecond, ms: steadyMs });
   return { p50: quantile(times, 0.5), p99: quantile(times, 0.99) };
 }
 

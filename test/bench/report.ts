@@ -23,6 +23,7 @@ export interface Row {
   readonly busy: number;
   readonly addedP50: number;
   readonly addedP99: number;
+  readonly halfP99: number;
   readonly cpuPerChunk: number;
   readonly cpuPerChunkRatio: number;
   readonly addedFirst: number;
@@ -61,6 +62,7 @@ export function summarise(rounds: readonly Round[], memory: Memory, measured: re
     busy: over(name, (own) => own.busy),
     addedP50: over(name, (own, { direct }) => own.p50 - direct.p50),
     addedP99: over(name, (own, { direct }) => own.p99 - direct.p99),
+    halfP99: over(name, (own) => own.halfP99),
     cpuPerChunk: over(name, (own) => own.cpuPerChunk),
     cpuPerChunkRatio: ratio(name, "bare", "cpuPerChunk"),
     addedFirst: over(name, (own, { direct }) => own.firstP50 - direct.firstP50),
@@ -75,20 +77,40 @@ export function summarise(rounds: readonly Round[], memory: Memory, measured: re
   });
   const kilobytes = (held: Row["memory"] | undefined) =>
     held === undefined ? undefined : typeof held === "number" ? held / 1024 : Number.POSITIVE_INFINITY;
-  const [empty, shipped] = [row("headgate-empty"), row("headgate")];
+  /** What a chain costs beyond the empty one, in units of the bare proxy: the median of the rounds' own. */
+  const beyondEmpty = (name: string) =>
+    row(name) && row("headgate-empty")
+      ? median(
+          rounds.map(({ proxies }) => {
+            const cpu = (which: string) => (proxies.get(which) as Figures).cpuPerRequest;
+            return (cpu(name) - cpu("headgate-empty")) / cpu("bare");
+          }),
+        )
+      : undefined;
+  const [empty, metrics, spend, shared, shipped] = [
+    "headgate-empty",
+    "headgate-metrics",
+    "headgate-spend",
+    "headgate-shared",
+    "headgate",
+  ].map(row);
   const targets = [
     target("empty chain, CPU per request against the bare proxy", 1.5, empty?.cpuPerRequestRatio, "×"),
-    target("shipped config, CPU per request against the bare proxy", 1.8, shipped?.cpuPerRequestRatio, "×"),
+    target("metrics, CPU per request against the bare proxy", 1.8, metrics?.cpuPerRequestRatio, "×"),
     target("empty chain, CPU per chunk against the bare proxy", 1.5, empty?.cpuPerChunkRatio, "×"),
-    target("shipped config, CPU per chunk against the bare proxy", 1.5, shipped?.cpuPerChunkRatio, "×"),
-    target(`shipped config, memory for each of ${OPEN_STREAMS} open streams`, 64, kilobytes(shipped?.memory), " KB"),
+    target("shipped chain, CPU per chunk against the bare proxy", 1.5, shipped?.cpuPerChunkRatio, "×"),
+    target(`shipped chain, memory for each of ${OPEN_STREAMS} open streams`, 64, kilobytes(shipped?.memory), " KB"),
     target(
-      "shipped config, requests per second against Portkey",
+      "metrics, requests per second against Portkey",
       4,
-      shipped && row("portkey") && ratio("headgate", "portkey", "perSecond"),
+      metrics && row("portkey") && ratio("headgate-metrics", "portkey", "perSecond"),
       "×",
       true,
     ),
+    target("who may spend what, CPU per request beyond the empty chain", 0.6, beyondEmpty("headgate-spend"), "×"),
+    target("the same on PostgreSQL and Redis", 1, beyondEmpty("headgate-shared"), "×"),
+    target("who may spend what, added p99 at half load", 3, spend?.halfP99, " ms"),
+    target("the same on PostgreSQL and Redis", 3, shared?.halfP99, " ms"),
   ];
   return { rows, targets };
 }
@@ -111,6 +133,7 @@ export function markdown({ date, command, machine, rows, targets, remarks }: Rep
     `${(row.busy * 100).toFixed(0)} %`,
     millis(row.addedP50),
     millis(row.addedP99),
+    millis(row.halfP99),
     micros(row.cpuPerChunk),
     `${row.cpuPerChunkRatio.toFixed(2)}×`,
     millis(row.addedFirst),
@@ -124,6 +147,7 @@ export function markdown({ date, command, machine, rows, targets, remarks }: Rep
     "of a core",
     "added p50",
     "added p99",
+    "at half load",
     "CPU/chunk",
     "",
     "added first token",

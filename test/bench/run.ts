@@ -9,6 +9,7 @@ import { type Candidate, candidates } from "./candidates.ts";
 import { Child, type Cores, divideCores } from "./child.ts";
 import { type Figures, PLANS, type Plan, Runner, steady, streamed, target } from "./measure.ts";
 import { describeMachine, markdown, type Round, summarise, writeBetweenMarks } from "./report.ts";
+import { Servers } from "./servers.ts";
 
 const USAGE = `npm run bench -- [--quick] [--only ${candidates.map(({ name }) => name).join(",")}] [--json]`;
 const README = fileURLToPath(new URL("../../README.md", import.meta.url));
@@ -31,6 +32,7 @@ class Bench {
   readonly #load: Child;
   readonly #upstream: Child;
   readonly #runners: Runner[] = [];
+  readonly #servers = new Servers();
   #origin = "";
 
   constructor(plan: Plan, cores: Cores | undefined) {
@@ -46,7 +48,8 @@ class Bench {
     await this.#upstream.ask("listen", port);
     for (const candidate of chosen) {
       const log = openSync(join(this.#folder, `${candidate.name}.log`), "w");
-      const runner = new Runner(candidate, await freePort(), this.#load, this.#origin, this.#cores, log);
+      const env = { ...(await this.#servers.tell(candidate.needs ?? [])), BENCH_DATA: join(this.#folder, candidate.name) };
+      const runner = new Runner(candidate, await freePort(), this.#load, this.#origin, this.#cores, log, env);
       this.#runners.push(runner);
       await runner.ready();
       say(`warming up ${candidate.name}`);
@@ -69,6 +72,7 @@ class Bench {
     await each((runner) => runner.steady(plan));
     const directStreams = await streamed(this.#load, target(this.#origin), plan);
     await each((runner) => runner.stream(plan));
+    await each((runner) => runner.half(plan));
     return { direct: { ...direct, ...directStreams }, proxies: proxies as Map<string, Figures> };
   }
 
@@ -90,6 +94,7 @@ class Bench {
 
   stop(): void {
     for (const child of [...this.#runners, this.#load, this.#upstream]) child.stop();
+    this.#servers.stop();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }

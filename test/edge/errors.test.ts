@@ -37,8 +37,29 @@ const throwing = (error: () => Error) =>
   });
 const whole = json({ id: "x" });
 
+type SaidByPlugins =
+  | "account_suspended"
+  | "insufficient_quota"
+  | "conflict"
+  | "idempotency_conflict"
+  | "idempotency_mismatch"
+  | "dependency_unavailable";
+
 /** Every code that a client can come to see, and the shortest way there. */
 const PROVOCATIONS: Record<Exclude<ErrorCode, "client_closed" | "overloaded">, Provocation> = {
+  ...(Object.fromEntries(
+    // Said by plugins, whose own tests know the ways there.
+    (
+      [
+        "account_suspended",
+        "insufficient_quota",
+        "conflict",
+        "idempotency_conflict",
+        "idempotency_mismatch",
+        "dependency_unavailable",
+      ] as const
+    ).map((code) => [code, throwing(() => new GatewayError(code))]),
+  ) as Record<SaidByPlugins, Provocation>),
   invalid_request: sending({ messages: [] }),
   invalid_json: { provoke: (edge, path) => edge.post(path, "{") },
   json_too_deep: { provoke: (edge, path) => edge.post(path, `{"a":${"[".repeat(99)}${"]".repeat(99)}}`) },
