@@ -8,6 +8,7 @@ import { type CodeBlock, codeBlocks, filesOf, ROOT } from "../support/pages.ts";
 /** The port that the pages speak of; here the system picks one. */
 const PORT = "127.0.0.1:8787";
 const HEADGATE = "npm run headgate --";
+const QUIET_HEADGATE = "npm run --silent headgate --";
 /** What `npm run headgate --` stands for, without the setup before it. */
 const [, ...cli] = manifest.scripts.headgate.split(" ");
 
@@ -44,20 +45,23 @@ function startedBy(page: string): Promise<Served> {
     .find(([, block]) => block.page === page)?.[1]
     .code.trim();
   const args = own?.startsWith(HEADGATE) ? own.slice(HEADGATE.length).trim().split(" ") : ["start"];
-  return serve(process.execPath, [...cli, ...args, "--port", "0"], { cwd: ROOT });
+  return serve(process.execPath, [...cli, ...args, "--port", "0"], { cwd: ROOT, env });
 }
 
 let folder: string;
+/** A data folder of the test's own: a gateway that runs in this checkout has the other. */
+let env: Record<string, string>;
 beforeAll(() => {
   mkdirSync(join(ROOT, ".headgate"), { recursive: true });
   folder = mkdtempSync(join(ROOT, ".headgate/snippets-"));
+  env = { HEADGATE_DATA: join(folder, "data") };
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
 test.each(of("config"))("the config at %s is accepted", async (place, { code }) => {
   const file = join(folder, `${place.replaceAll(/\W/g, "-")}.ts`);
   writeFileSync(file, code);
-  const { code: exit, stdout, stderr } = await run(process.execPath, [...cli, "check", "--config", file], { cwd: ROOT });
+  const { code: exit, stdout, stderr } = await run(process.execPath, [...cli, "check", "--config", file], { cwd: ROOT, env });
   expect(exit, stderr).toBe(0);
   expect(stdout).toMatch(/^ok /);
 });
@@ -66,6 +70,8 @@ describe.each([...new Set([...of("client"), ...of("commands")].map(([, { page }]
   let gateway: Served;
   beforeAll(async () => {
     gateway = await startedBy(page);
+    // What a reader copies from the banner.
+    env = { ...env, HEADGATE_KEY: /development key (\S+)/.exec(gateway.banner)?.[1] ?? "" };
   });
   afterAll(async () => expect(await gateway.stop()).toBe(0));
   const here = (code: string) => code.replaceAll(PORT, new URL(gateway.url).host);
@@ -74,14 +80,15 @@ describe.each([...new Set([...of("client"), ...of("commands")].map(([, { page }]
   test.for(on("client"))("the client at %s gets its answer", async ([place, { code }]) => {
     const file = join(folder, `${place.replaceAll(/\W/g, "-")}.ts`);
     writeFileSync(file, here(code));
-    const { code: exit, stdout, stderr } = await run(process.execPath, [file], { cwd: folder });
+    const { code: exit, stdout, stderr } = await run(process.execPath, [file], { cwd: folder, env });
     expect(exit, stderr).toBe(0);
     expect(stdout.trim()).not.toBe("");
   });
 
   test.for(on("commands"))("the commands at %s work as pasted", async ([, { code }]) => {
-    const pasted = here(code).replaceAll(HEADGATE, `"${process.execPath}" ${cli.join(" ")}`);
-    const { code: exit, stdout, stderr } = await run("sh", ["-euc", pasted], { cwd: ROOT });
+    const command = `"${process.execPath}" ${cli.join(" ")}`;
+    const pasted = here(code).replaceAll(HEADGATE, command).replaceAll(QUIET_HEADGATE, command);
+    const { code: exit, stdout, stderr } = await run("sh", ["-euc", pasted], { cwd: ROOT, env });
     expect(exit, stderr).toBe(0);
     for (const answer of code.includes("curl") ? (ANSWERS[page] ?? [/^(?!.*"error")/s]) : []) expect(stdout).toMatch(answer);
   });
