@@ -1,23 +1,8 @@
-import { bind, Catalogue, ROLES } from "headgate";
-import { simulator } from "headgate/providers";
-import { fakeServices } from "headgate/testing";
+import { ROLES } from "headgate";
 import { expect, test } from "vitest";
-import { resolveConfig } from "../../core/config/check.ts";
 import { accessTable } from "../../core/http/access.ts";
-import { docsRoutes } from "../../core/http/docs-routes.ts";
-import { healthRoutes } from "../../core/http/health.ts";
-import { modelRoutes } from "../../core/http/models-api.ts";
-import { PluginSet } from "../../core/plugin-set.ts";
-import { catalogue } from "../support/alerts-rig.ts";
-import { allPlugins } from "../support/all-plugins.ts";
+import { allRoutes } from "../support/all-routes.ts";
 import { expectGenerated, table } from "../support/pages.ts";
-
-/** Every route that a gateway with all built-in plugins has. */
-function allRoutes() {
-  const { plugins } = resolveConfig({ providers: [simulator()], plugins: allPlugins() });
-  const own = new PluginSet(plugins, fakeServices([bind(Catalogue, catalogue)]).scope).routes();
-  return [...healthRoutes({} as never, {} as never), ...modelRoutes(catalogue), ...own, ...docsRoutes([])];
-}
 
 test("who may call which route stands in core/http/README.md", () => {
   expectGenerated("core/http/README.md", "access", table(["route", "no key", ...ROLES], accessTable(allRoutes())));
