@@ -242,13 +242,16 @@ class AttemptRun {
     const stream = this.#stream;
     if (!stream) return;
     if (stream.usage && !error) attempt.usage = stream.usage;
-    else if (stream.committed) attempt.usage = this.#estimate(stream.outputBytes, stream.usage);
+    else if (stream.committed) attempt.usage = this.#estimate(stream.outputBytes, stream.usage, stream.outputPieces);
   }
 
-  /** Output at four bytes a token, unless the provider has stated more; input as it stated, else counted by us. */
-  #estimate(outputBytes: number, stated: Usage | null): Usage {
+  /**
+   * Output at four bytes a token, and no less than a token in each of `pieces`, for numbers, code and short words have fewer
+   * bytes to one; unless the provider has stated more. Input as it stated, else counted by us.
+   */
+  #estimate(outputBytes: number, stated: Usage | null, pieces = 0): Usage {
     this.#exchange.estimated = true;
-    const outputTokens = Math.max(Math.ceil(outputBytes / 4), stated?.outputTokens ?? 0);
+    const outputTokens = Math.max(Math.ceil(outputBytes / 4), pieces, stated?.outputTokens ?? 0);
     if (stated && stated.inputTokens > 0) return { ...stated, outputTokens };
     const { tokens } = this.#services.tokens.request(this.#exchange.request as ChatRequest, this.#attempt.target.model);
     return { inputTokens: tokens, outputTokens, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 };

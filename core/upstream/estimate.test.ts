@@ -64,6 +64,12 @@ it.each([
   expect(await outcomeOf(sse(pieces))).toMatchObject({ kind, estimated: true, usage });
 });
 
+it("an answer of short tokens, one in each event, is billed for all of them", async () => {
+  const digits = Array.from({ length: 9 }, (_, digit) => `data: {"choices":[{"index":0,"delta":{"content":"${digit}"}}]}\n\n`);
+  const empty = 'data: {"choices":[{"index":0,"delta":{"content":""}}]}\n\n';
+  expect(await outcomeOf(sse([...digits, empty]))).toMatchObject({ kind: "cut", estimated: true, usage: { outputTokens: 9 } });
+});
+
 it("an answer that never began is not billed", async () => {
   expect(await outcomeOf(sse([error]))).toMatchObject({ kind: "failed", estimated: false, usage: null });
 });

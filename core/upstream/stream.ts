@@ -46,6 +46,7 @@ export class UpstreamStream implements AsyncIterable<ChatChunk> {
   #moved = false;
   /** Bytes of the events so far. */
   #bytes = 0;
+  #outputPieces = 0;
   #committed = false;
   #over = false;
   #error: GatewayError | undefined;
@@ -68,6 +69,11 @@ export class UpstreamStream implements AsyncIterable<ChatChunk> {
 
   get outputBytes(): number {
     return this.#reader.outputBytes;
+  }
+
+  /** Events that held some of the answer's text. Most providers send a token in each. */
+  get outputPieces(): number {
+    return this.#outputPieces;
   }
 
   /** Reads up to the first content, holding it all back. Rejects with a GatewayError when there is none to come. */
@@ -139,7 +145,9 @@ export class UpstreamStream implements AsyncIterable<ChatChunk> {
     const batch: Marked[] = [];
     for (const frame of frames) {
       this.#bytes += frame.raw.length;
+      const before = this.#reader.outputBytes;
       const kind = this.#reader.inspect(frame);
+      if (this.#reader.outputBytes > before) this.#outputPieces += 1;
       if (kind === "error") {
         this.#finish(this.#options.toError(this.#reader));
         this.#body.destroy();
