@@ -1,12 +1,11 @@
 import { type ApiRoute, ROLES } from "headgate";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { accessTable } from "../../core/http/access.ts";
-import { allRoutes } from "../support/all-routes.ts";
+import { allRoutes, nameOf, type Owner, pathFor } from "../support/all-routes.ts";
 import { expectError } from "../support/error-body.ts";
-import { type Answer, type Member, type Members, startMembers } from "../support/members.ts";
+import { type Answer, type Members, startMembers } from "../support/members.ts";
 
 const routes = allRoutes();
-const nameOf = ({ method, path }: ApiRoute) => `${method} ${path}`;
 /** Per route, what each sort of caller gets: a status, or `yes`. */
 const cells = new Map(accessTable(routes).map(([name = "", ...row]) => [name.replaceAll("`", ""), row]));
 const expected = (route: ApiRoute, who: number) => cells.get(nameOf(route))?.[who] ?? "no access";
@@ -28,16 +27,9 @@ const INPUT: Readonly<Record<string, () => object>> = {
 };
 const QUERY: Readonly<Record<string, string>> = { "GET /api/models/search": "?q=sim" };
 
-/** The path for this member's own user or key. */
-function pathFor({ path }: ApiRoute, { id, keyId }: Pick<Member, "id" | "keyId">): string {
-  const filled = path.replace("/api/users/:id", `/api/users/${id}`).replace("/api/keys/:id", `/api/keys/${keyId}`);
-  if (filled.includes(":")) throw new Error(`whose ${path} is, this test does not know`);
-  return filled;
-}
+const NOBODY: Owner = { id: "usr_nobody", keyId: "key_nobody" };
 
-const NOBODY: Pick<Member, "id" | "keyId"> = { id: "usr_nobody", keyId: "key_nobody" };
-
-async function call(route: ApiRoute, key: string | undefined, whose: Pick<Member, "id" | "keyId">): Promise<Answer> {
+async function call(route: ApiRoute, key: string | undefined, whose: Owner): Promise<Answer> {
   const name = nameOf(route);
   const body = route.method === "GET" ? undefined : (INPUT[name]?.() ?? {});
   const answer = await gateway.call(route.method, pathFor(route, whose) + (QUERY[name] ?? ""), key, body);

@@ -15,3 +15,19 @@ export function allRoutes(): readonly ApiRoute[] {
   const own = new PluginSet(plugins, fakeServices([bind(Catalogue, catalogue)]).scope).routes();
   return [...healthRoutes({} as never, {} as never), ...modelRoutes(catalogue), ...own, ...docsRoutes([])];
 }
+
+export function nameOf({ method, path }: ApiRoute): string {
+  return `${method} ${path}`;
+}
+
+/** Whose user and key the parameters of a path are to name. */
+export interface Owner {
+  readonly id: string;
+  readonly keyId: string;
+}
+
+export function pathFor({ path }: ApiRoute, { id, keyId }: Owner): string {
+  const filled = path.replace("/api/users/:id", `/api/users/${id}`).replace("/api/keys/:id", `/api/keys/${keyId}`);
+  if (filled.includes(":")) throw new Error(`what ${path} is about has to be said here`);
+  return filled;
+}
