@@ -2,6 +2,7 @@ import type { Kysely, Transaction } from "kysely";
 import { token } from "../di.ts";
 import type { Health } from "../plugin.ts";
 
+export { type BulkTable, insertNew } from "./database/bulk.ts";
 export { isUnavailable } from "./database/errors.ts";
 
 export type SqlDialect = "sqlite" | "postgres";

@@ -22,7 +22,8 @@ export function dropLine(run: string, id: string): string {
 export function endLine(run: string, call: Call): string {
   const row = EXCHANGE.map(({ of }) => of(call));
   const tries = call.exchange.attempts.map((attempt) => ATTEMPT.map(({ of }) => of({ attempt, call })));
-  return `e\t${run}\t${call.exchange.id}\t${JSON.stringify([row, tries])}`;
+  // A tab is never bare in JSON, so the two can be told apart unread.
+  return `e\t${run}\t${call.exchange.id}\t${JSON.stringify(row)}\t${JSON.stringify(tries)}`;
 }
 
 /** Cells of a row in the making, all empty but these. */
@@ -31,8 +32,9 @@ export function sketch(cells: Readonly<Record<string, Cell>>): Cell[] {
 }
 
 export interface Reading {
-  /** JSON texts of ended calls, each `[row, tries]`. */
-  readonly ended: string[];
+  /** Rows of ended calls and of their tries, as JSON texts of lists. */
+  readonly calls: string[];
+  readonly tries: string[];
   /** Calls that have begun and not ended, from earlier runs; by id, as JSON text of their rows. */
   readonly open: Map<string, string>;
 }
@@ -40,21 +42,24 @@ export interface Reading {
 /** Reads lines in order; `open` is what earlier ones left. Lines that are none are passed over. */
 export function readLines(lines: readonly string[], run: string, open: ReadonlyMap<string, string>): Reading {
   const left = new Map(open);
-  const ended: string[] = [];
+  const calls: string[] = [];
+  const tries: string[] = [];
   for (const line of lines) {
     const [, lineRun = "", id = ""] = line.split("\t", 3);
     const json = line.slice(lineRun.length + id.length + 4);
     if (line.startsWith("e\t")) {
-      ended.push(json);
+      const at = json.indexOf("\t");
+      calls.push(json.slice(0, at));
+      if (json.length > at + 3) tries.push(json.slice(at + 2, -1));
       left.delete(id);
     } else if (line.startsWith("b\t")) {
       if (lineRun !== run) left.set(id, json);
     } else if (line.startsWith("d\t")) {
       left.delete(id);
     } else if (line.startsWith("s\t")) {
-      for (const row of left.values()) ended.push(`[${row},[]]`);
+      calls.push(...left.values());
       left.clear();
     }
   }
-  return { ended, open: left };
+  return { calls, tries, open: left };
 }

@@ -1,11 +1,13 @@
-import type { Clock, Database } from "headgate";
+import { type Clock, type Database, insertNew } from "headgate";
 import { sql, type Transaction } from "kysely";
-import { ATTEMPT, type Column, EXCHANGE } from "./columns.ts";
+import { ATTEMPT, EXCHANGE } from "./columns.ts";
 import { ensureMonths } from "./partitions.ts";
 import { readLines } from "./record.ts";
-import { cells, DAY_KEY, DAY_SUMS, type Tables } from "./tables.ts";
+import { DAY_KEY, DAY_SUMS, type Tables } from "./tables.ts";
 
 const DAY_MS = 86_400_000;
+const CALLS = { name: "usage_exchanges", columns: EXCHANGE, key: ["id", "created_at"] } as const;
+const TRIES = { name: "usage_attempts", columns: ATTEMPT, key: ["id", "created_at"] } as const;
 
 /** Writes what the spool delivers: each row once, and the day's sums from just the rows that were new. */
 export class Store {
@@ -23,30 +25,20 @@ export class Store {
 
   /** Rejects when the lines have to be offered again. */
   async deliver(lines: readonly string[]): Promise<void> {
-    const { ended, open } = readLines(lines, this.#run, this.#open);
-    if (ended.length > 0) {
+    const { calls, tries, open } = readLines(lines, this.#run, this.#open);
+    if (calls.length > 0) {
       await ensureMonths(this.#db, this.#clock.now().getTime());
-      await this.#db.transaction<Tables, void>((tables) => this.#write(tables, `[${ended.join(",")}]`));
+      await this.#db.transaction<Tables, void>((tables) => this.#write(tables, `[${calls.join(",")}]`, `[${tries.join(",")}]`));
     }
     this.#open = open;
   }
 
-  async #write(tables: Transaction<Tables>, json: string): Promise<void> {
-    const { dialect } = this.#db;
-    const sqlite = dialect === "sqlite";
-    const calls = sqlite ? sql`json_each(${json}) as r` : sql`jsonb_array_elements(${json}::jsonb) as r(value)`;
-    const tries = sqlite ? sql`json_each(r.value -> 1) as a` : sql`lateral jsonb_array_elements(r.value -> 1) as a(value)`;
-    // "where true" keeps SQLite from reading "on conflict" as part of a join.
-    const written = await sql<{ id: string }>`
-      insert into usage_exchanges (${names(EXCHANGE)})
-      select ${cells(dialect, EXCHANGE as readonly Column<never>[], "(r.value -> 0)")} from ${calls} where true
-      on conflict (id, created_at) do nothing returning id`.execute(tables);
-    await sql`
-      insert into usage_attempts (${names(ATTEMPT)})
-      select ${cells(dialect, ATTEMPT as readonly Column<never>[], "a.value")} from ${calls}, ${tries} where true
-      on conflict (id, created_at) do nothing`.execute(tables);
-    if (written.rows.length === 0) return;
-    const ids = JSON.stringify(written.rows.map(({ id }) => id));
+  async #write(tables: Transaction<Tables>, calls: string, tries: string): Promise<void> {
+    const written = await insertNew(this.#db, tables, CALLS, calls);
+    await insertNew(this.#db, tables, TRIES, tries);
+    if (written.length === 0) return;
+    const sqlite = this.#db.dialect === "sqlite";
+    const ids = JSON.stringify(written);
     const among = sqlite ? sql`select value from json_each(${ids})` : sql`select value from jsonb_array_elements_text(${ids}::jsonb)`;
     await sql`
       insert into usage_days (${sql.join([...DAY_KEY, ...DAY_SUMS].map((name) => sql.ref(name)))})
@@ -61,8 +53,4 @@ export class Store {
       tables,
     );
   }
-}
-
-function names(columns: readonly { readonly name: string }[]) {
-  return sql.join(columns.map(({ name }) => sql.ref(name)));
 }

@@ -102,16 +102,3 @@ function withColumns(table: CreateTableBuilder<string, never>, columns: readonly
     table,
   );
 }
-
-/** The cells of a JSON list, as columns; `list` is an expression for that list. */
-export function cells(dialect: SqlDialect, columns: readonly Column<never>[], list: string) {
-  return sql.join(
-    columns.map(({ type }, at) =>
-      dialect === "sqlite"
-        ? sql`${sql.raw(list)} ->> ${sql.lit(at)}`
-        : type === "bigint"
-          ? sql`(${sql.raw(list)} ->> ${sql.lit(at)})::bigint`
-          : sql`${sql.raw(list)} ->> ${sql.lit(at)}`,
-    ),
-  );
-}

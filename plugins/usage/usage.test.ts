@@ -140,7 +140,7 @@ eachDatabase("the ledger", (open) => {
     const [row] = await rows(database, 1);
     const store = new Store(database, { now: () => new Date() } as never, "run_test");
     const cells = (await import("./columns.ts")).EXCHANGE.map(({ name }) => row?.[name] ?? null);
-    const line = `e\trun_x\t${row?.id}\t${JSON.stringify([cells, []])}`;
+    const line = `e\trun_x\t${row?.id}\t${JSON.stringify(cells)}\t[]`;
     for (let time = 0; time < 3; time++) await store.deliver([line, line]);
     await rows(database, 1);
     const [sum] = await report(database, "model", { since: 0, until: Date.now() });

@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import type { QueryResult } from "kysely";
+import { ManyRows } from "./bulk.ts";
 import { DatabaseUnavailable } from "./errors.ts";
 import type { Failure, FromWorker, WorkerSettings } from "./sqlite-worker.ts";
 
@@ -54,7 +55,8 @@ export class SqliteThread {
       if (this.#waiting.size === 0) worker.ref();
       this.#waiting.set(id, { resolve: resolve as Waiter["resolve"], reject, timer });
       try {
-        worker.postMessage({ id, sql, parameters });
+        const [many] = parameters;
+        worker.postMessage(many instanceof ManyRows ? { id, sql, rows: many.json } : { id, sql, parameters });
       } catch (error) {
         this.#take(id)?.reject(error as Error);
       }

@@ -17,6 +17,13 @@ export interface Statement {
   readonly parameters: readonly unknown[];
 }
 
+/** A statement to be run for each of a JSON list of lists; answers the first cells of those that changed something. */
+export interface ManyStatements {
+  readonly id: number;
+  readonly sql: string;
+  readonly rows: string;
+}
+
 export type FromWorker =
   | {
       readonly id: number;
@@ -48,12 +55,17 @@ let database: DatabaseSync | undefined;
 let version: unknown;
 const prepared = new Map<string, StatementSync>();
 
-port.on("message", (message: Statement | "close") => {
+port.on("message", (message: Statement | ManyStatements | "close") => {
   if (message === "close") return close();
-  const { id, sql, parameters } = message;
+  const { id, sql } = message;
   try {
     database ??= open();
     const statement = prepare(database, sql);
+    if ("rows" in message) {
+      port.postMessage({ id, rows: runMany(statement, message.rows) } satisfies FromWorker);
+      return;
+    }
+    const { parameters } = message;
     const values = parameters.map(toSql);
     if (statement.columns().length > 0) {
       port.postMessage({ id, rows: statement.all(...values) } satisfies FromWorker);
@@ -96,6 +108,15 @@ function prepare(on: DatabaseSync, sql: string): StatementSync {
   // The one that has not been used for longest goes.
   if (prepared.size > PREPARED) prepared.delete(prepared.keys().next().value as string);
   return statement;
+}
+
+function runMany(statement: StatementSync, json: string): { key: SQLInputValue }[] {
+  const changed: { key: SQLInputValue }[] = [];
+  for (const row of JSON.parse(json) as SQLInputValue[][]) {
+    // Numbers go in as floats here, and become whole again by the type of their column.
+    if (statement.run(...row).changes > 0) changed.push({ key: row[0] as SQLInputValue });
+  }
+  return changed;
 }
 
 /** As PostgreSQL would take it: whole numbers stay whole (node:sqlite sends every number as a float), truth is a number. */
