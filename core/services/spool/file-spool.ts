@@ -8,12 +8,12 @@ import type { Segment, Segments } from "./segments.ts";
 
 /** Held in memory for delivery; what comes beyond is read back from the files when its turn comes. */
 const MOST = { records: 20_000, characters: 16 * 1024 * 1024 } as const;
-const BATCH = { records: 500, characters: 1024 * 1024 } as const;
+const BATCH = { records: 2_000, characters: 2 * 1024 * 1024 } as const;
 /** A file is left for a new one at this size, or, once all in it is delivered, at the smaller one; in bytes. */
 const FULL = 4 * 1024 * 1024;
 const DONE = 64 * 1024;
 /** In ms: how long records are gathered for a delivery, pauses after one that failed, and how long a write may wait for the disk. */
-const GATHER = 50;
+const GATHER = 250;
 const PAUSE = { first: 100, longest: 5_000 } as const;
 const SYNC = 100;
 const LOG_EVERY = 30_000;
