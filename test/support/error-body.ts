@@ -28,7 +28,7 @@ const anthropic = z.strictObject({
 /** What an error may never show: credentials, stacks, paths, hosts, and the words of libraries and of Node. */
 const LEAKS = [
   /sk-[\w-]+/,
-  /\bat .+:\d+:\d+/,
+  /\bat (?!\d{4}-).+:\d+:\d+/,
   /node:|node_modules|undici|UND_ERR|HPE_|ERR_[A-Z]/,
   /\.[cm]?[jt]s\b/,
   /(?:\/(?:home|root|tmp|usr|var|etc|opt|proc|Users)\/)/,
