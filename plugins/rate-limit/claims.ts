@@ -1,29 +1,31 @@
-import type { Caller, ChatRequest, Exchange, Outcome } from "headgate";
+import type { Exchange } from "headgate";
 import type { Claim } from "./counters.ts";
-import type { Limit } from "./limit-text.ts";
-import type { RateLimitOptions } from "./options.ts";
+import type { Estimate } from "./estimate.ts";
+import { type Limit, stricter } from "./limit-text.ts";
 
-/** Bytes to a token in a request, roughly; corrected when the call has ended. */
-const BYTES_PER_TOKEN = 4;
-
-/** Which counters a call touches. `known` bounds model names that callers make up. */
+/**
+ * Which counters a call touches: one for each of `limits` that applies, which are returned beside them. `known` bounds the
+ * model names that callers make up.
+ */
 export function claimsOf(
   exchange: Exchange,
   limits: readonly Limit[],
+  estimate: (exchange: Exchange) => Estimate,
   known: (model: string) => boolean,
 ): { limits: Limit[]; claims: Claim[] } {
   const chosen: Limit[] = [];
   const claims: Claim[] = [];
-  let tokens: number | undefined;
+  let tokens: Estimate | undefined;
   for (const limit of limits) {
     const subject = subjectOf(limit, exchange, known);
     if (subject === undefined) continue;
     const { unit, amount, windowMs, per, burst = amount } = limit;
-    if (unit === "tokens") tokens ??= estimateOf(exchange);
+    if (unit === "tokens") tokens ??= estimate(exchange);
     chosen.push(limit);
     claims.push({
-      key: `${unit}:${windowMs}:${amount}:${per}:${subject}`,
-      cost: unit === "tokens" ? (tokens as number) : 1,
+      key: `${unit}:${windowMs}:${per}:${subject}`,
+      unit,
+      cost: tokens && unit === "tokens" ? costOf(tokens, amount) : 1,
       amount,
       windowMs,
       burst,
@@ -32,10 +34,20 @@ export function claimsOf(
   return { limits: chosen, claims };
 }
 
-/** Limits of a caller: those for all, and those of the plan. */
-export function limitsOf({ limits, plans }: RateLimitOptions, caller: Caller | undefined): readonly Limit[] {
-  const own = caller && Object.hasOwn(plans, caller.plan) ? plans[caller.plan] : undefined;
-  return own ? [...limits, ...own] : limits;
+/** A guess alone must not make a call too large for its limit. */
+function costOf({ input, output, stated }: Estimate, amount: number): number {
+  return stated ? input + output : Math.max(input, Math.min(input + output, amount));
+}
+
+/** Limits that count the same calls share one counter, so the stricter of them is enough. */
+export function merged(limits: readonly Limit[]): readonly Limit[] {
+  const found = new Map<string, Limit>();
+  for (const limit of limits) {
+    const name = `${limit.unit}:${limit.windowMs}:${limit.per}`;
+    const other = found.get(name);
+    found.set(name, other ? stricter(other, limit) : limit);
+  }
+  return [...found.values()];
 }
 
 /** A caller nobody knows is counted by address. */
@@ -60,18 +72,4 @@ function subjectOf(
     case "everyone":
       return "all";
   }
-}
-
-/** What the call may use: its text, and the output it asks for. */
-function estimateOf({ operation, client, wire, request }: Exchange): number {
-  const length = client.headers["content-encoding"] === undefined ? Number(client.headers["content-length"]) : Number.NaN;
-  const bytes = Number.isFinite(length) ? length : Buffer.byteLength(JSON.stringify(wire));
-  const { max_completion_tokens, max_tokens, n } = request as ChatRequest;
-  const output = operation === "chat" ? (max_completion_tokens ?? max_tokens ?? 0) * (n ?? 1) : 0;
-  return Math.ceil(bytes / BYTES_PER_TOKEN) + output;
-}
-
-/** What it did use. */
-export function tokensOf({ usage }: Outcome): number {
-  return usage ? usage.inputTokens + usage.outputTokens : 0;
 }

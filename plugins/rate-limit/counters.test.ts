@@ -1,11 +1,17 @@
 import fc from "fast-check";
+import { resolveConfig } from "headgate";
+import { rateLimit } from "headgate/plugins";
+import { simulator } from "headgate/providers";
 import { describe, expect, it } from "vitest";
+import { merged } from "./claims.ts";
 import { type Claim, LocalCounters } from "./counters.ts";
 import { duration } from "./headers.ts";
 import { parseLimit, showLimit } from "./limit-text.ts";
+import { RateLimitOptions } from "./options.ts";
 
 const claim = (parts: Partial<Claim> = {}): Claim => ({
   key: "a",
+  unit: "tokens",
   cost: 1,
   amount: 10,
   windowMs: 16_000,
@@ -53,16 +59,49 @@ describe("a sliding window", () => {
     );
   });
 
-  it("lets no more than the burst through at once", () => {
-    let now = 0;
+  it("lets no more than the burst through at once, also over the edge of a slot", () => {
+    let now = 999;
     const counters = new LocalCounters(() => now);
     const tries = () =>
       Array.from({ length: 10 }, () => counters.take([claim({ burst: 4 })]).kind).filter((kind) => kind === "admitted").length;
     expect(tries()).toBe(4);
-    now += 1_000;
+    now = 1_000;
+    expect(tries()).toBe(0);
+    now = 2_000;
     expect(tries()).toBe(4);
-    now += 1_000;
+    now = 4_000;
     expect(tries()).toBe(2);
+  });
+
+  it("never lets more than the burst through in a sixteenth of its length, and says when it will", () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 700 }), { maxLength: 150 }), fc.integer({ min: 1, max: 6 }), (waits, burst) => {
+        let now = 3;
+        const counters = new LocalCounters(() => now);
+        const admitted: number[] = [];
+        for (const wait of waits) {
+          now += wait;
+          const verdict = counters.take([claim({ amount: 40, burst })]);
+          if (verdict.kind === "refused") {
+            now += verdict.retryMs;
+            expect(counters.take([claim({ amount: 40, burst })]).kind).toBe("admitted");
+          }
+          admitted.push(now);
+        }
+        for (const at of admitted) expect(admitted.filter((other) => other >= at && other < at + 1_000).length).toBeLessThanOrEqual(burst);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("that is in use is not forgotten for others, however many come", () => {
+    const counters = new LocalCounters(() => 0);
+    const busy = claim({ key: "busy", amount: 5 });
+    for (let n = 0; n < 5; n++) counters.take([busy]);
+    for (let n = 0; n < 120_000; n++) {
+      counters.take([claim({ key: `other ${n}` })]);
+      if (n % 20_000 === 0) expect(counters.take([busy]).kind).toBe("refused");
+    }
   });
 
   it("changes nothing when a later one refuses", () => {
@@ -85,7 +124,7 @@ describe("a sliding window", () => {
 
   it("is held at its share while others count for themselves", () => {
     const counters = new LocalCounters(() => 0);
-    const admitted = Array.from({ length: 10 }, () => counters.take([claim()], 1 / 4).kind).filter((kind) => kind === "admitted");
+    const admitted = Array.from({ length: 10 }, () => counters.take([claim()], () => 1 / 4).kind).filter((kind) => kind === "admitted");
     expect(admitted).toHaveLength(2);
   });
 });
@@ -101,18 +140,44 @@ describe("a limit in words", () => {
   });
 
   it.each([
-    "",
-    "100",
-    "100/fortnight",
-    "0/minute",
-    "-1/minute",
-    "1.5/minute",
-    "10/minute per cat",
-    "10/minute burst 11",
-    "5 in flight burst 2",
-    "1e9/minute",
-  ])("is not %j", (text) => {
-    expect(parseLimit(text)).toBeUndefined();
+    ["", ""],
+    ["100", ""],
+    ["100/fortnight", 'no window "fortnight"; there are second, minute, hour, day'],
+    ["100/minutes", 'no window "minutes"; did you mean "minute"?'],
+    ["100 tokns/minute", 'nothing to count called "tokns"; did you mean "tokens"?'],
+    ["0/minute", "a whole one from 1 on"],
+    ["-1/minute", ""],
+    ["1.5/minute", ""],
+    ["10/minute per cat", 'no "cat"; there are key, user'],
+    ["10/minute per usr", 'no "usr"; did you mean "user"?'],
+    ["10/minute burst 11", "a burst of 11 is more than the 10"],
+    ["5 in flight burst 2", ""],
+    ["1e9/minute", ""],
+  ])("is not %j: %s", (text, wrong) => {
+    expect(parseLimit(text)).toEqual(expect.stringContaining(wrong));
+  });
+
+  it("may be an object", () => {
+    const limits = [{ requests: 600, window: "minute", burst: 100 }, { tokens: 50_000, window: "hour", per: "user" }, { inFlight: 8 }];
+    const shown = RateLimitOptions.parse({ limits }).limits.map(showLimit);
+    expect(shown).toEqual(["600 requests/minute per key", "50,000 tokens/hour per user", "8 in flight per key"]);
+  });
+
+  it("tells what is wrong with it at the start", () => {
+    const start = () => resolveConfig({ providers: [simulator()], plugins: [rateLimit({ limits: ["10/minute per usr"] })] });
+    expect(start).toThrow(/plugins\[0\] \(rate-limit\)\.options\.limits\[0\][\s\S]*a limit such as[\s\S]*did you mean "user"/);
+    const object = () =>
+      resolveConfig({ providers: [simulator()], plugins: [rateLimit({ limits: [{ requests: 5, window: "minut" as "minute" }] })] });
+    expect(object).toThrow(/limits\[0\]\.window[\s\S]*did you mean "minute"/);
+  });
+});
+
+describe("limits that count the same", () => {
+  it("are one, the stricter", () => {
+    const limits = RateLimitOptions.parse({
+      limits: ["10/minute per user", "5 requests/minute per user", "7/minute per user burst 3"],
+    }).limits;
+    expect(merged(limits)).toEqual([{ unit: "requests", amount: 5, windowMs: 60_000, per: "user", burst: 3 }]);
   });
 });
 

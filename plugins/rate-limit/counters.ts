@@ -4,17 +4,20 @@
  * time as long as the window ever holds more than the limit, and a slot is free again at most a sixteenth late.
  */
 
+import type { Unit } from "./limit-text.ts";
+
 export const SLOTS = 16;
 
 /** One counter that a call touches. */
 export interface Claim {
-  /** Limit and subject. */
+  /** What is counted, and whose. */
   readonly key: string;
+  readonly unit: Unit;
   readonly cost: number;
   readonly amount: number;
   /** 0 for what is in flight. */
   readonly windowMs: number;
-  /** Most within one slot; `amount` where there is no other. */
+  /** Most within any stretch as long as one slot; `amount` where there is no other. */
   readonly burst: number;
 }
 
@@ -25,12 +28,28 @@ export interface Standing {
   readonly resetMs: number;
 }
 
-export type Verdict =
-  | { readonly kind: "admitted"; readonly standings: readonly Standing[]; readonly slots: readonly number[] }
-  | { readonly kind: "refused"; readonly at: number; readonly standing: Standing /** In ms: until it may do. */; readonly retryMs: number };
+export interface Admission {
+  readonly kind: "admitted";
+  readonly standings: readonly Standing[];
+  /** In which slots it was counted, 0 for what is in flight. */
+  readonly slots: readonly number[];
+}
 
-/** Counters kept; those used longest ago go first. */
-const MOST = 100_000;
+export interface Refusal {
+  readonly kind: "refused";
+  /** Index of the claim that had no room. */
+  readonly at: number;
+  readonly standing: Standing;
+  /** In ms: until it may do. */
+  readonly retryMs: number;
+}
+
+export type Verdict = Admission | Refusal;
+
+/** Counters kept of those used lately, and as many again of those used before. */
+const MOST = 50_000;
+
+const WHOLE = () => 1;
 
 interface Window {
   /** Counts by slot, `newest` modulo their number; one more than the window has, for the part that is leaving. */
@@ -43,21 +62,21 @@ interface Window {
 /** The counters of this process. All that a call touches are looked at first and changed together, or not at all. */
 export class LocalCounters {
   readonly #now: () => number;
-  readonly #windows = new Map<string, Window>();
   readonly #inFlight = new Map<string, number>();
+  #recent = new Map<string, Window>();
+  /** Once the recent ones are too many, they come here, and whatever is used from here is recent again. */
+  #older = new Map<string, Window>();
 
   /** `now` in monotonic ms. */
   constructor(now: () => number) {
     this.#now = now;
   }
 
-  /** Lets a call in when all its counters have room; `share` is this process's part of each limit. */
-  take(claims: readonly Claim[], share = 1): Verdict {
+  /** Counts a call when all its counters have room; `share` says which part of each limit is this process's. */
+  take(claims: readonly Claim[], share: (claim: Claim) => number = WHOLE): Verdict {
     const now = this.#now();
-    for (let at = 0; at < claims.length; at++) {
-      const refused = this.#refusal(claims[at] as Claim, now, share);
-      if (refused) return { kind: "refused", at, ...refused };
-    }
+    const refusal = this.#refusal(claims, share, now);
+    if (refusal) return refusal;
     const standings: Standing[] = [];
     const slots: number[] = [];
     for (const { key, cost, windowMs } of claims) {
@@ -68,7 +87,8 @@ export class LocalCounters {
         slots.push(0);
       } else {
         const slotMs = windowMs / SLOTS;
-        const window = this.#window(key, Math.floor(now / slotMs));
+        const window = this.#window(key) ?? this.#opened(key, now, slotMs);
+        moveOn(window, now, slotMs);
         const at = window.newest % window.counts.length;
         window.counts[at] = (window.counts[at] as number) + cost;
         window.sum += cost;
@@ -79,10 +99,15 @@ export class LocalCounters {
     return { kind: "admitted", standings, slots };
   }
 
+  /** Why a call would not be let in; counts nothing. */
+  refusal(claims: readonly Claim[], share: (claim: Claim) => number = WHOLE): Refusal | undefined {
+    return this.#refusal(claims, share, this.#now());
+  }
+
   /** Puts right what a call was counted with, in the slot in which it was. */
   correct(key: string, slot: number, by: number): void {
-    const window = this.#windows.get(key);
-    if (!window || by === 0 || slot <= window.newest - window.counts.length) return;
+    const window = by === 0 ? undefined : this.#window(key);
+    if (!window || slot <= window.newest - window.counts.length) return;
     const at = slot % window.counts.length;
     const changed = Math.max(0, (window.counts[at] as number) + by);
     window.sum += changed - (window.counts[at] as number);
@@ -102,43 +127,74 @@ export class LocalCounters {
     return sum;
   }
 
-  #refusal({ key, cost, amount, windowMs, burst }: Claim, now: number, share: number): { standing: Standing; retryMs: number } | undefined {
-    const limit = Math.max(1, Math.floor(amount * share));
-    if (windowMs === 0) {
-      const used = this.#inFlight.get(key) ?? 0;
-      return used + 1 > limit ? { standing: { used, resetMs: 0 }, retryMs: 1_000 } : undefined;
+  #refusal(claims: readonly Claim[], share: (claim: Claim) => number, now: number): Refusal | undefined {
+    for (let at = 0; at < claims.length; at++) {
+      const claim = claims[at] as Claim;
+      const { key, cost, amount, windowMs, burst } = claim;
+      const part = share(claim);
+      const limit = Math.max(1, Math.floor(amount * part));
+      if (windowMs === 0) {
+        const used = this.#inFlight.get(key) ?? 0;
+        if (used + 1 > limit) return { kind: "refused", at, standing: { used, resetMs: 0 }, retryMs: 1_000 };
+        continue;
+      }
+      const window = this.#window(key);
+      if (!window) continue;
+      const slotMs = windowMs / SLOTS;
+      moveOn(window, now, slotMs);
+      const retryMs = waitOf(window, cost, limit, Math.max(1, Math.floor(burst * part)), slotMs, now);
+      if (retryMs > 0) return { kind: "refused", at, standing: { used: window.sum, resetMs: resetOf(window, slotMs, now) }, retryMs };
     }
-    // More than the whole limit never fits; all else fits into what is empty, also where this process has only a share.
-    if (cost > amount) return { standing: { used: this.#windows.get(key)?.sum ?? 0, resetMs: 0 }, retryMs: windowMs };
-    if (!this.#windows.has(key)) return undefined;
-    const slotMs = windowMs / SLOTS;
-    const window = this.#window(key, Math.floor(now / slotMs));
-    const standing = { used: window.sum, resetMs: resetOf(window, slotMs, now) };
-    if (window.sum > 0 && window.sum + cost > limit) return { standing, retryMs: retryOf(window, slotMs, now, limit - cost) };
-    const current = window.counts[window.newest % window.counts.length] as number;
-    const most = Math.max(1, Math.floor(burst * share));
-    return current > 0 && current + cost > most ? { standing, retryMs: (window.newest + 1) * slotMs - now } : undefined;
+    return undefined;
   }
 
-  /** The window with its slots moved on to `slot`; what has left it is forgotten. */
-  #window(key: string, slot: number): Window {
-    let window = this.#windows.get(key);
-    if (!window) {
-      window = { counts: new Float64Array(SLOTS + 1), newest: slot, sum: 0 };
-      if (this.#windows.size >= MOST) this.#windows.delete(this.#windows.keys().next().value as string);
-    } else if (slot > window.newest) {
-      const passed = Math.min(slot - window.newest, window.counts.length);
-      for (let step = 1; step <= passed; step++) {
-        const at = (slot - passed + step) % window.counts.length;
-        window.sum -= window.counts[at] as number;
-        window.counts[at] = 0;
-      }
-      window.newest = slot;
-      this.#windows.delete(key);
-    } else return window;
-    this.#windows.set(key, window);
+  #window(key: string): Window | undefined {
+    const recent = this.#recent.get(key);
+    if (recent) return recent;
+    const older = this.#older.get(key);
+    if (older) this.#keep(key, older);
+    return older;
+  }
+
+  #opened(key: string, now: number, slotMs: number): Window {
+    const window = { counts: new Float64Array(SLOTS + 1), newest: Math.floor(now / slotMs), sum: 0 };
+    this.#keep(key, window);
     return window;
   }
+
+  #keep(key: string, window: Window): void {
+    if (this.#recent.size >= MOST) {
+      this.#older = this.#recent;
+      this.#recent = new Map();
+    }
+    this.#recent.set(key, window);
+  }
+}
+
+/** Empties the slots that have left the window. */
+function moveOn(window: Window, now: number, slotMs: number): void {
+  const slot = Math.floor(now / slotMs);
+  const passed = Math.min(slot - window.newest, window.counts.length);
+  if (passed <= 0) return;
+  for (let step = 1; step <= passed; step++) {
+    const at = (slot - passed + step) % window.counts.length;
+    window.sum -= window.counts[at] as number;
+    window.counts[at] = 0;
+  }
+  window.newest = slot;
+}
+
+/** In ms: until `cost` has room; 0 when it has now. Whatever the cost, it fits into what is empty. */
+function waitOf(window: Window, cost: number, limit: number, burst: number, slotMs: number, now: number): number {
+  const { counts, newest, sum } = window;
+  if (sum === 0) return 0;
+  if (sum + cost > limit) return retryOf(window, slotMs, now, limit - cost);
+  // What came just now may have come at the very end of the slot before.
+  const current = counts[newest % counts.length] as number;
+  const before = counts[(newest - 1 + counts.length) % counts.length] as number;
+  if (current + before === 0 || current + before + cost <= burst) return 0;
+  const slots = current === 0 || current + cost <= burst ? 1 : 2;
+  return Math.max(1, Math.ceil((newest + slots) * slotMs - now));
 }
 
 /** When the last slot with anything in it has left the window. */

@@ -1,39 +1,43 @@
+import type { Standing } from "./counters.ts";
 import type { Limit } from "./limit-text.ts";
 
 /** A limit and how it stands for this caller. */
-export interface Shown {
+interface Shown extends Standing {
   readonly limit: Limit;
-  readonly used: number;
-  readonly resetMs: number;
 }
 
 /**
  * Headers as clients of the dialect read them: for requests and for tokens the limit with the least left. OpenAI's resets
  * are durations (`6m0s`), Anthropic's are RFC 3339 times. `now` in epoch ms.
  */
-export function rateHeaders(dialect: string, shown: readonly Shown[], now: number): [name: string, value: string][] {
-  return (["requests", "tokens"] as const).flatMap((unit) => {
-    const tightest = shown
-      .filter(({ limit }) => limit.unit === unit)
-      .reduce<Shown | undefined>((least, each) => (least && left(least) <= left(each) ? least : each), undefined);
-    if (!tightest) return [];
+export function rateHeaders(
+  dialect: string,
+  limits: readonly Limit[],
+  standings: readonly Standing[],
+  now: number,
+): [name: string, value: string][] {
+  const headers: [string, string][] = [];
+  for (const unit of ["requests", "tokens"] as const) {
+    let tightest: Shown | undefined;
+    for (let at = 0; at < limits.length; at++) {
+      const limit = limits[at] as Limit;
+      if (limit.unit !== unit) continue;
+      const shown = { limit, ...(standings[at] as Standing) };
+      if (!tightest || left(shown) < left(tightest)) tightest = shown;
+    }
+    if (!tightest) continue;
     const { limit, resetMs } = tightest;
-    const values = [String(limit.amount), String(left(tightest))] as const;
+    const [most, remaining] = [String(limit.amount), String(left(tightest))];
     if (dialect === "anthropic-messages") {
       const name = `anthropic-ratelimit-${unit}`;
       const reset = new Date(Math.ceil((now + resetMs) / 1000) * 1000).toISOString().replace(".000", "");
-      return [
-        [`${name}-limit`, values[0]],
-        [`${name}-remaining`, values[1]],
-        [`${name}-reset`, reset],
-      ];
+      headers.push([`${name}-limit`, most], [`${name}-remaining`, remaining], [`${name}-reset`, reset]);
+    } else {
+      headers.push([`x-ratelimit-limit-${unit}`, most], [`x-ratelimit-remaining-${unit}`, remaining]);
+      headers.push([`x-ratelimit-reset-${unit}`, duration(resetMs)]);
     }
-    return [
-      [`x-ratelimit-limit-${unit}`, values[0]],
-      [`x-ratelimit-remaining-${unit}`, values[1]],
-      [`x-ratelimit-reset-${unit}`, duration(resetMs)],
-    ];
-  });
+  }
+  return headers;
 }
 
 function left({ limit, used }: Shown): number {

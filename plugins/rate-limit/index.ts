@@ -1,21 +1,11 @@
-import { Catalogue, Clock, definePlugin, type Exchange, GatewayError, Ids, Metrics, Scripts, type Timer } from "headgate";
-import { claimsOf, limitsOf, tokensOf } from "./claims.ts";
-import { type Claim, LocalCounters, type Verdict } from "./counters.ts";
+import { type Caller, Catalogue, Clock, definePlugin, type Exchange, GatewayError, Ids, Metrics, type Outcome, Scripts } from "headgate";
+import { claimsOf, merged } from "./claims.ts";
+import type { Claim } from "./counters.ts";
+import { Estimator, tokensOf } from "./estimate.ts";
 import { rateHeaders } from "./headers.ts";
 import { type Limit, showLimit } from "./limit-text.ts";
+import { type Decision, type Held, limiterOf } from "./limiter.ts";
 import { RateLimitOptions } from "./options.ts";
-import { IN_FLIGHT, SharedCounters } from "./shared-counters.ts";
-
-const BEAT_MS = 5_000;
-const ALIVE_MS = 20_000;
-
-/** A call with what it was counted as. */
-interface Taken {
-  readonly call: string;
-  readonly claims: readonly Claim[];
-  readonly slots: readonly number[];
-  readonly shared: boolean;
-}
 
 /**
  * Holds callers to their rates. All limits that apply to a call are decided in one step, in Redis where it is configured,
@@ -28,19 +18,23 @@ export const rateLimit = definePlugin({
   after: ["metrics", "auth", "usage"],
   before: ["idempotency", "quota", "semantic-cache", "complexity-router", "condenser", "failover"],
   setup(options, { catalogue, clock, ids, metrics, scripts }) {
-    const local = new LocalCounters(() => clock.monotonic());
-    const shared = scripts.shared ? new SharedCounters(scripts) : undefined;
-    const instance = ids.next("lim");
-    const held = new Map<string, Taken>();
-    let instances = options.instances;
-    let beating: Timer | undefined;
+    const limiter = limiterOf({ clock, ids, metrics });
+    const estimator = new Estimator(catalogue);
+    const forAll = merged(options.limits);
+    const byPlan = new Map(Object.entries(options.plans).map(([plan, own]) => [plan, merged([...options.limits, ...own])]));
     const refused = metrics.counter("headgate_rate_limited_total", { help: "Calls over a limit.", labels: ["unit", "per"] });
     const closers = [
-      metrics.gauge("headgate_rate_limit_in_flight", { help: "Calls that a limit counts as in flight." }, () => held.size),
+      metrics.gauge("headgate_rate_limit_in_flight", { help: "Calls that a limit counts as in flight." }, () => limiter.inFlight),
       metrics.gauge("headgate_rate_limit_local", { help: "1 while limits are counted in this process alone." }, () =>
-        shared && scripts.healthy() ? 0 : 1,
+        limiter.isShared && !limiter.isAlone ? 0 : 1,
       ),
     ];
+
+    const estimate = (exchange: Exchange) => estimator.of(exchange);
+
+    function limitsOf(caller: Caller | undefined): readonly Limit[] {
+      return (caller && byPlan.get(caller.plan)) ?? forAll;
+    }
 
     function known(model: string): boolean {
       if (catalogue.aliases().includes(model)) return true;
@@ -48,87 +42,74 @@ export const rateLimit = definePlugin({
       return slash > 0 && catalogue.find({ provider: model.slice(0, slash), model: model.slice(slash + 1) }) !== undefined;
     }
 
-    function decide(exchange: Exchange, limits: readonly Limit[], claims: readonly Claim[], verdict: Verdict, isShared: boolean): void {
-      if (shared) exchange.headers.set("x-headgate-ratelimit-mode", isShared ? "redis" : "local");
-      const now = clock.now().getTime();
-      if (verdict.kind === "refused") {
-        const limit = limits[verdict.at] as Limit;
-        refused.add(1, { unit: limit.unit, per: limit.per });
-        const shown = [{ limit, ...verdict.standing }];
-        throw new GatewayError("rate_limited", {
-          message: `Over the limit of ${showLimit(limit)}. Try again in ${Math.max(1, Math.ceil(verdict.retryMs / 1000))} s.`,
-          retryAfter: verdict.retryMs / 1000,
-          headers: Object.fromEntries(rateHeaders(exchange.dialect, shown, now)),
-        });
-      }
-      const shown = limits.map((limit, at) => ({ limit, ...(verdict.standings[at] as { used: number; resetMs: number }) }));
-      for (const [name, value] of rateHeaders(exchange.dialect, shown, now)) exchange.headers.set(name, value);
-      settleAtEnd(exchange, { call: exchange.id, claims, slots: verdict.slots, shared: isShared });
-    }
-
-    /** Gives back what was not used, and the place of a call in flight. Requests stay counted. */
-    function settleAtEnd(exchange: Exchange, taken: Taken): void {
-      const { call, claims, slots } = taken;
-      const open = claims.flatMap(({ key, cost, windowMs }, at) =>
-        windowMs === 0 || key.startsWith("tokens:") ? [{ key, cost, inFlight: windowMs === 0, slot: slots[at] as number }] : [],
-      );
-      if (open.length === 0) return;
-      if (open.some(({ inFlight }) => inFlight)) held.set(call, taken);
-      exchange.onSettled((outcome) => {
-        held.delete(call);
-        const used = tokensOf(outcome);
-        if (taken.shared) {
-          shared?.settle(
-            call,
-            open.map(({ key, cost, inFlight, slot }) => ({ key, slot: inFlight ? IN_FLIGHT : slot, by: inFlight ? 0 : used - cost })),
-          );
-        } else for (const { key, cost, inFlight, slot } of open) inFlight ? local.release(key) : local.correct(key, slot, used - cost);
+    function refuseTooLarge(limits: readonly Limit[], claims: readonly Claim[]): void {
+      const at = claims.findIndex(({ cost, amount }) => cost > amount);
+      if (at < 0) return;
+      const { unit, per } = limits[at] as Limit;
+      refused.add(1, { unit, per });
+      const need = (claims[at] as Claim).cost.toLocaleString("en");
+      throw new GatewayError("rate_limited", {
+        message: `This call may take about ${need} tokens, more than the limit of ${showLimit(limits[at] as Limit)} ever allows. Send less, or ask for less output.`,
+        retry: false,
       });
     }
 
-    async function decideTogether(
-      exchange: Exchange,
-      limits: readonly Limit[],
-      claims: readonly Claim[],
-      counters: SharedCounters,
-    ): Promise<void> {
-      const verdict = await counters.take(exchange.id, claims);
-      if (exchange.signal.aborted) {
-        // The call is over, and nobody would give its place back.
-        if (verdict?.kind === "admitted")
-          counters.settle(
-            exchange.id,
-            claims.map(({ key }) => ({ key, slot: IN_FLIGHT, by: 0 })),
-          );
-        throw exchange.signal.reason;
+    /** Tells the caller how it stands, and refuses what has no room. */
+    function answer(exchange: Exchange, limits: readonly Limit[], decision: Decision): Held {
+      if (limiter.isShared) exchange.headers.set("x-headgate-ratelimit-mode", decision.mode);
+      const now = clock.now().getTime();
+      if (decision.kind === "refused") {
+        const limit = limits[decision.at] as Limit;
+        const { standing, retryMs } = decision;
+        refused.add(1, { unit: limit.unit, per: limit.per });
+        throw new GatewayError("rate_limited", {
+          message: `Over the limit of ${showLimit(limit)}. Try again in ${Math.max(1, Math.ceil(retryMs / 1000))} s.`,
+          retryAfter: retryMs / 1000,
+          headers: Object.fromEntries(rateHeaders(exchange.dialect, [limit], [standing], now)),
+        });
       }
-      if (verdict) decide(exchange, limits, claims, verdict, true);
-      else decide(exchange, limits, claims, local.take(claims, 1 / instances), false);
+      for (const [name, value] of rateHeaders(exchange.dialect, limits, decision.standings, now)) exchange.headers.set(name, value);
+      return decision.held;
     }
 
-    async function beat(counters: SharedCounters): Promise<void> {
-      instances = (await counters.beat(instance, ALIVE_MS)) ?? instances;
-      const calls = [...held.values()].filter((taken) => taken.shared);
-      counters.renew(calls.flatMap(({ call, claims }) => claims.flatMap(({ key, windowMs }) => (windowMs === 0 ? [{ key, call }] : []))));
+    /** What it returns takes what was let in, to be settled when the call has ended, and at once when it had ended before. */
+    function settleAtEnd(exchange: Exchange) {
+      let held: Held | undefined;
+      let ended = false;
+      exchange.onSettled((outcome: Outcome) => {
+        ended = true;
+        estimator.learn(exchange);
+        if (held) limiter.settle(held, tokensOf(outcome));
+      });
+      return (taken: Held) => {
+        held = taken;
+        if (!ended) return;
+        limiter.undo(taken);
+        throw exchange.signal.reason;
+      };
     }
 
     return {
-      start() {
-        if (!shared) return;
-        beating = clock.interval(BEAT_MS, () => void beat(shared));
-        void beat(shared);
-      },
+      start: () => limiter.start(scripts, options.instances),
       stop() {
-        beating?.cancel();
+        limiter.stop(scripts);
         for (const close of closers) close();
       },
-      health: () => (shared && !scripts.healthy() ? { status: "degraded", detail: "counting in this process alone" } : { status: "ok" }),
+      health: () => (limiter.isAlone ? { status: "degraded", detail: "counting in this process alone" } : { status: "ok" }),
       handle(exchange, next) {
         if (exchange.operation === "models") return next();
-        const { limits, claims } = claimsOf(exchange, limitsOf(options, exchange.caller), known);
+        const { limits, claims } = claimsOf(exchange, limitsOf(exchange.caller), estimate, known);
         if (claims.length === 0) return next();
-        if (shared && scripts.healthy()) return decideTogether(exchange, limits, claims, shared).then(next);
-        decide(exchange, limits, claims, local.take(claims, shared ? 1 / instances : 1), false);
+        refuseTooLarge(limits, claims);
+        const hold = settleAtEnd(exchange);
+        const decision = limiter.decide(claims);
+        if (decision instanceof Promise) {
+          return decision.then((made) => {
+            hold(answer(exchange, limits, made));
+            return next();
+          });
+        }
+        hold(answer(exchange, limits, decision));
         return next();
       },
     };

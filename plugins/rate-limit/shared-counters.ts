@@ -1,35 +1,42 @@
 import { redisScript, type Scripts } from "headgate";
 import { type Claim, SLOTS, type Standing, type Verdict } from "./counters.ts";
 
-/** For calls in flight: how long a slot is held by an instance that is no longer heard of, in ms. */
-const LEASE_MS = 60_000;
+/** For calls in flight: how long a place is held by an instance that is no longer heard of, in ms. */
+export const LEASE_MS = 60_000;
+/** How long an instance counts as alive after it was last heard of, in ms. */
+const ALIVE_MS = 20_000;
 const PREFIX = "headgate:rate:";
-/** Stands for a slot where a call in flight ends. Redis's time is never in slot 0. */
-export const IN_FLIGHT = 0;
+const INSTANCES = `${PREFIX}instances`;
+/** Places to give back that wait for Redis; of more the oldest are left to their leases. */
+const MOST_WAITING = 10_000;
+/** Entries to a script. */
+const BATCH = 1_000;
 
 /**
  * All counters of a call in one step: looked at first, then changed together, or not at all. A window is a hash of slot
  * number to count, calls in flight a sorted set of call to the end of its lease. Redis's own clock counts.
- * KEYS: the counters. ARGV: call, lease ms, slots, then for each counter: cost, amount, window ms, burst.
- * Returns {1, used, reset ms, slot, …} or {0, index, used, reset ms, retry ms}.
+ * KEYS: the counters, the set of instances. ARGV: call, lease ms, slots, instance, then for each counter: cost, amount,
+ * window ms, burst. Returns {1, known, used, reset ms, slot, …} or {0, known, index, used, reset ms, retry ms}; `known`
+ * is 0 where Redis has not heard of the instance.
  */
 const TAKE = redisScript(`
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local slots = tonumber(ARGV[3])
+local known = redis.call('ZSCORE', KEYS[#KEYS], ARGV[4]) and 1 or 0
 local seen = {}
-for i, key in ipairs(KEYS) do
-  local at = 4 * i
+for i = 1, #KEYS - 1 do
+  local key, at = KEYS[i], 4 * i + 1
   local cost, amount, window, burst = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   if window == 0 then
     redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
     local used = redis.call('ZCARD', key)
-    if used + 1 > amount then return {0, i, used, 0, 1000} end
+    if used + 1 > amount then return {0, known, i, used, 0, 1000} end
     seen[i] = {used, 0, 0}
   else
     local slotMs = window / slots
     local slot = math.floor(now / slotMs)
-    local counts, sum, current, newest = {}, 0, 0, 0
+    local counts, sum, newest = {}, 0, 0
     local fields = redis.call('HGETALL', key)
     for f = 1, #fields, 2 do
       local number, count = tonumber(fields[f]), tonumber(fields[f + 1])
@@ -37,26 +44,34 @@ for i, key in ipairs(KEYS) do
       else
         counts[number] = count
         sum = sum + count
-        if number == slot then current = count end
         if count > 0 and number > newest then newest = number end
       end
     end
-    local reset = newest == 0 and 0 or math.max(0, math.ceil((newest + slots + 1) * slotMs - now))
-    if sum + cost > amount and (sum > 0 or cost > amount) then
-      local left, retry = sum, (slots + 1) * slotMs
+    local retry = 0
+    if sum > 0 and sum + cost > amount then
+      local left = sum
+      retry = (slots + 1) * slotMs
       for number = slot - slots, slot do
         left = left - (counts[number] or 0)
         if left <= amount - cost then retry = (number + slots + 1) * slotMs - now break end
       end
-      return {0, i, sum, reset, math.max(1, math.ceil(retry))}
+    else
+      local current, before = counts[slot] or 0, counts[slot - 1] or 0
+      if current + before > 0 and current + before + cost > burst then
+        local more = (current == 0 or current + cost <= burst) and 1 or 2
+        retry = (slot + more) * slotMs - now
+      end
     end
-    if current > 0 and current + cost > burst then return {0, i, sum, reset, math.max(1, math.ceil((slot + 1) * slotMs - now))} end
+    if retry > 0 then
+      local reset = newest == 0 and 0 or math.max(0, math.ceil((newest + slots + 1) * slotMs - now))
+      return {0, known, i, sum, reset, math.max(1, math.ceil(retry))}
+    end
     seen[i] = {sum, math.ceil((slot + slots + 1) * slotMs - now), slot}
   end
 end
-local answer = {1}
-for i, key in ipairs(KEYS) do
-  local at = 4 * i
+local answer = {1, known}
+for i = 1, #KEYS - 1 do
+  local key, at = KEYS[i], 4 * i + 1
   local cost, window = tonumber(ARGV[at]), tonumber(ARGV[at + 2])
   if window == 0 then
     redis.call('ZADD', key, now + ARGV[2], ARGV[1])
@@ -72,91 +87,127 @@ for i, key in ipairs(KEYS) do
 end
 return answer`);
 
-/** KEYS: counters. ARGV: call, then for each: slot (0 for in flight), change. */
+/** KEYS: counters. ARGV for each: call, slot (0 for a place in flight, which is given back), change. */
 const SETTLE = redisScript(`
 for i, key in ipairs(KEYS) do
-  local slot, by = ARGV[2 * i], tonumber(ARGV[2 * i + 1])
-  if slot == '0' then redis.call('ZREM', key, ARGV[1])
+  local call, slot, by = ARGV[3 * i - 2], ARGV[3 * i - 1], tonumber(ARGV[3 * i])
+  if slot == '0' then redis.call('ZREM', key, call)
   elseif redis.call('HEXISTS', key, slot) == 1 and by ~= 0 then
     if redis.call('HINCRBY', key, slot, by) < 0 then redis.call('HSET', key, slot, 0) end
   end
 end
 return 1`);
 
-/** Prolongs the leases of calls that are still in flight. KEYS: counters. ARGV: lease ms, then a call for each. */
+/** Prolongs the leases of calls that are in flight, also where Redis has not heard of them. KEYS: counters. ARGV: lease ms, then a call for each. */
 const RENEW = redisScript(`
 local time = redis.call('TIME')
 local till = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[1]
 for i, key in ipairs(KEYS) do
-  redis.call('ZADD', key, 'XX', till, ARGV[i + 1])
+  redis.call('ZADD', key, till, ARGV[i + 1])
   redis.call('PEXPIRE', key, 2 * ARGV[1])
 end
 return 1`);
 
-/** Says that this instance lives, and asks how many do. KEYS: the set. ARGV: instance, lease ms. */
+/** Says that this instance lives. KEYS: the set. ARGV: instance, lease ms. Returns how many there are, and 1 where it is new. */
 const BEAT = redisScript(`
 local time = redis.call('TIME')
 local now = time[1] * 1000
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+local new = redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], 2 * ARGV[2])
-return redis.call('ZCARD', KEYS[1])`);
+return {redis.call('ZCARD', KEYS[1]), new}`);
 
+/** What is to be changed in a counter that a call was counted in; a `slot` of 0 gives back its place in flight. */
 export interface Correction {
   readonly key: string;
+  readonly call: string;
   readonly slot: number;
   readonly by: number;
 }
 
 /** The counters that all instances share. Each answer is undefined while Redis is away. */
 export class SharedCounters {
-  readonly #scripts: Scripts;
+  readonly #scripts: () => Scripts | undefined;
+  readonly #instance: string;
+  #waiting: Correction[] = [];
 
-  constructor(scripts: Scripts) {
+  /** `scripts`: those to use now; a reload changes them. */
+  constructor(instance: string, scripts: () => Scripts | undefined) {
+    this.#instance = instance;
     this.#scripts = scripts;
   }
 
-  async take(call: string, claims: readonly Claim[]): Promise<Verdict | undefined> {
-    const answer = (await this.#scripts.run(
-      TAKE,
-      claims.map(({ key }) => PREFIX + key),
-      [call, LEASE_MS, SLOTS, ...claims.flatMap(({ cost, amount, windowMs, burst }) => [cost, amount, windowMs, burst])],
-    )) as number[] | undefined;
-    if (!answer) return undefined;
-    const [admitted, ...rest] = answer;
-    if (admitted === 0) {
-      const [index = 1, used = 0, resetMs = 0, retryMs = 1_000] = rest;
-      return { kind: "refused", at: index - 1, standing: { used, resetMs }, retryMs };
-    }
-    const standings: Standing[] = [];
-    const slots: number[] = [];
-    for (let at = 0; at < rest.length; at += 3) {
-      standings.push({ used: rest[at] as number, resetMs: rest[at + 1] as number });
-      slots.push(rest[at + 2] as number);
-    }
-    return { kind: "admitted", standings, slots };
+  /** Whether Redis is configured. */
+  get configured(): boolean {
+    return this.#scripts()?.shared ?? false;
   }
 
-  settle(call: string, corrections: readonly Correction[]): void {
-    const args = corrections.flatMap(({ slot, by }) => [slot, by]);
-    void this.#scripts.run(
-      SETTLE,
-      corrections.map(({ key }) => PREFIX + key),
-      [call, ...args],
-    );
+  healthy(): boolean {
+    return this.configured && this.#scripts()?.healthy() === true;
+  }
+
+  /** Whether Redis has heard of this instance before comes with the verdict. */
+  async take(call: string, claims: readonly Claim[]): Promise<{ readonly known: boolean; readonly verdict: Verdict } | undefined> {
+    // On the same connection, and so before the question.
+    this.flush();
+    const answer = (await this.#run(
+      TAKE,
+      [...claims.map(({ key }) => PREFIX + key), INSTANCES],
+      [call, LEASE_MS, SLOTS, this.#instance, ...claims.flatMap(({ cost, amount, windowMs, burst }) => [cost, amount, windowMs, burst])],
+    )) as number[] | undefined;
+    if (!answer) return undefined;
+    const [admitted, known, ...rest] = answer;
+    return { known: known === 1, verdict: admitted === 1 ? admission(rest) : refusal(rest) };
+  }
+
+  /** Gives places back, if not now then once Redis is there again. Other changes are lost with it: windows pass. */
+  settle(corrections: readonly Correction[]): void {
+    for (let at = 0; at < corrections.length; at += BATCH) void this.#settle(corrections.slice(at, at + BATCH));
+  }
+
+  /** Sends what waited for Redis. */
+  flush(): void {
+    if (this.#waiting.length > 0 && this.healthy()) this.settle(this.#waiting.splice(0));
   }
 
   renew(held: readonly { readonly key: string; readonly call: string }[]): void {
-    if (held.length === 0) return;
-    void this.#scripts.run(
-      RENEW,
-      held.map(({ key }) => PREFIX + key),
-      [LEASE_MS, ...held.map(({ call }) => call)],
-    );
+    for (let at = 0; at < held.length; at += BATCH) {
+      const batch = held.slice(at, at + BATCH);
+      const keys = batch.map(({ key }) => PREFIX + key);
+      void this.#run(RENEW, keys, [LEASE_MS, ...batch.map(({ call }) => call)]);
+    }
   }
 
-  /** How many instances there are, this one included. */
-  async beat(instance: string, leaseMs: number): Promise<number | undefined> {
-    return (await this.#scripts.run(BEAT, [`${PREFIX}instances`], [instance, leaseMs])) as number | undefined;
+  /** How many instances there are, this one included, and whether Redis had not heard of it. */
+  async beat(): Promise<{ readonly instances: number; readonly isNew: boolean } | undefined> {
+    const answer = (await this.#run(BEAT, [INSTANCES], [this.#instance, ALIVE_MS])) as [number, number] | undefined;
+    return answer && { instances: answer[0], isNew: answer[1] === 1 };
   }
+
+  async #settle(corrections: readonly Correction[]): Promise<void> {
+    const keys = corrections.map(({ key }) => PREFIX + key);
+    const args = corrections.flatMap(({ call, slot, by }) => [call, slot, by]);
+    if ((await this.#run(SETTLE, keys, args)) !== undefined) return;
+    // Whether it was done after all nobody knows; a place can be given back twice, a count must not be.
+    this.#waiting.push(...corrections.filter(({ slot }) => slot === 0));
+    this.#waiting.splice(0, this.#waiting.length - MOST_WAITING);
+  }
+
+  async #run(...[script, keys, args]: Parameters<Scripts["run"]>): Promise<unknown> {
+    return this.#scripts()?.run(script, keys, args);
+  }
+}
+
+function admission(numbers: readonly number[]): Verdict {
+  const standings: Standing[] = [];
+  const slots: number[] = [];
+  for (let at = 0; at < numbers.length; at += 3) {
+    standings.push({ used: numbers[at] as number, resetMs: numbers[at + 1] as number });
+    slots.push(numbers[at + 2] as number);
+  }
+  return { kind: "admitted", standings, slots };
+}
+
+function refusal([index = 1, used = 0, resetMs = 0, retryMs = 1_000]: readonly number[]): Verdict {
+  return { kind: "refused", at: index - 1, standing: { used, resetMs }, retryMs };
 }
