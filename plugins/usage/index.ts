@@ -1,36 +1,19 @@
-import { hash } from "node:crypto";
-import {
-  Catalogue,
-  Clock,
-  Database,
-  definePlugin,
-  type Exchange,
-  Ids,
-  Logger,
-  Metrics,
-  type Outcome,
-  Spools,
-  type Target,
-  type Timer,
-} from "headgate";
-import { userAgentOf } from "./columns.ts";
-import { listen, promptOf, Vault } from "./content.ts";
+import { Catalogue, Clock, Database, definePlugin, Ids, Logger, Metrics, Spools, type Timer } from "headgate";
+import { listen, Vault } from "./content.ts";
 import { ledgerOf } from "./ledger.ts";
 import { UsageOptions } from "./options.ts";
 import { removeBefore } from "./partitions.ts";
 import { personalData } from "./personal-data.ts";
-import { sketch } from "./record.ts";
+import { Recorder } from "./recorder.ts";
 import { usageRoutes } from "./routes.ts";
-import { migrations, type Tables } from "./tables.ts";
+import { migrations } from "./tables.ts";
 
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
-/** Backlog of the ledger from which `/health` calls it degraded. */
-const BEHIND = 5_000;
+/** From when on `/health` calls the ledger degraded: so many records wait, or none was taken for so many ms. */
+const BEHIND = { records: 5_000, ms: 60_000 } as const;
 /** Refused before anyone knew who it was: counted, and no row. */
 const STRANGERS = new Set(["invalid_api_key"]);
-/** Bytes to a token, roughly, for a call of which nothing more was heard. */
-const BYTES_PER_TOKEN = 4;
 
 /**
  * The ledger: a row for each call and each try at a provider. A row is written down on this machine when its call ends,
@@ -46,94 +29,12 @@ export const usage = definePlugin({
   setup(options, { catalogue, clock, db, ids, logger, metrics, spools }) {
     const ledger = ledgerOf({ clock, db, ids, spools });
     const vault = options.content === "store" && options.contentKey ? new Vault(options.contentKey.reveal()) : undefined;
+    const recorder = new Recorder({ catalogue, clock, ledger, options, vault });
     const strangers = metrics.counter("headgate_usage_strangers_total", {
       help: "Refused calls of callers nobody knew; they have no row.",
     });
     let started = false;
     let upkeep: Timer | undefined;
-
-    /** Writes down that a call has begun; returns when, which is part of its row's key. */
-    function begin(exchange: Exchange): number {
-      const created_at = clock.now().getTime();
-      const { id, caller, dialect, operation, requestedModel } = exchange;
-      const size = Number(exchange.client.headers["content-length"] ?? 0);
-      const row = sketch({
-        id,
-        created_at,
-        user_id: caller?.user ?? null,
-        key_id: caller?.key ?? null,
-        team: caller?.team ?? null,
-        plan: caller?.plan ?? null,
-        dialect,
-        operation,
-        requested_model: requestedModel.slice(0, 200),
-        input_tokens: Math.ceil(size / BYTES_PER_TOKEN),
-        output_tokens: 0,
-        cached_tokens: 0,
-        reasoning_tokens: 0,
-        cached: 0,
-        attempts: 1,
-        estimated: 1,
-        status: 0,
-        outcome: "unknown",
-        session: sessionOf(exchange),
-        user_agent: userAgentOf(exchange),
-        ip: exchange.client.ip,
-      });
-      ledger.begin(id, row);
-      return created_at;
-    }
-
-    function sessionOf({ client }: Exchange): string | null {
-      const session = client.headers[options.sessionHeader];
-      return typeof session === "string" ? session.slice(0, 200) : null;
-    }
-
-    /** Null as soon as the price of one try is not known. */
-    function costOf({ attempts }: Exchange): number | null {
-      let sum = 0;
-      for (const { target, usage: used } of attempts) {
-        const cost = used ? catalogue.cost(target, used) : 0;
-        if (cost === null) return null;
-        sum += cost;
-      }
-      return sum;
-    }
-
-    function end(
-      exchange: Exchange,
-      outcome: Outcome,
-      createdAt: number,
-      asked: Target | undefined,
-      heard: (() => string) | undefined,
-    ): void {
-      const prompt = options.content === "none" ? undefined : promptOf(exchange);
-      const call = {
-        exchange,
-        outcome,
-        createdAt,
-        endedAt: clock.monotonic(),
-        asked,
-        session: sessionOf(exchange),
-        estimatedInput: exchange.estimatedInput ?? null,
-        promptHash: prompt === undefined ? null : hash("sha256", prompt, "base64url"),
-        cost: costOf(exchange),
-        catalogue,
-      };
-      ledger.end(call);
-      if (vault && prompt !== undefined) void keepContent(vault, exchange.id, createdAt, prompt, heard?.() ?? null);
-    }
-
-    async function keepContent(safe: Vault, id: string, created_at: number, prompt: string, answer: string | null): Promise<void> {
-      const row = { id, created_at, prompt: safe.seal(prompt), answer: answer === null ? null : safe.seal(answer) };
-      await db
-        .tables<Tables>()
-        .insertInto("usage_contents")
-        .values(row)
-        .onConflict((conflict) => conflict.column("id").doNothing())
-        .execute()
-        .catch((error) => logger.warn({ err: error, id }, "a prompt could not be kept"));
-    }
 
     async function removeOld(): Promise<void> {
       if (options.retentionDays === 0) return;
@@ -159,17 +60,18 @@ export const usage = definePlugin({
         started = false;
       },
       health: () =>
-        ledger.backlog > BEHIND ? { status: "degraded", detail: `${ledger.backlog} records wait for the database` } : { status: "ok" },
+        ledger.backlog > BEHIND.records || ledger.stuckMs > BEHIND.ms
+          ? { status: "degraded", detail: `${ledger.backlog} records wait for the database` }
+          : { status: "ok" },
       handle(exchange, next) {
         if (exchange.operation === "models") return next();
-        const createdAt = begin(exchange);
-        const asked = exchange.targets[0];
+        const begun = recorder.begin(exchange);
         let heard: (() => string) | undefined;
         exchange.onSettled((outcome) => {
           if (outcome.kind === "refused" && STRANGERS.has(outcome.error?.code ?? "")) {
             ledger.drop(exchange.id);
             strangers.add(1);
-          } else end(exchange, outcome, createdAt, asked, heard);
+          } else recorder.end(exchange, outcome, begun, heard?.() ?? null);
         });
         if (!vault) return next();
         return next().then(() => {

@@ -1,6 +1,6 @@
 import type { Clock, Database, Ids, Spool, Spools } from "headgate";
 import type { Call, Cell } from "./columns.ts";
-import { beginLine, dropLine, endLine, startLine } from "./record.ts";
+import { beginLine, dropLine, endLine, type SealedContent, startLine } from "./record.ts";
 import { Store } from "./store.ts";
 
 const CLOSE_MS = 8_000;
@@ -17,15 +17,19 @@ export interface LedgerServices {
  * while the new one begins others: both write to the same ledger, which is closed when nobody uses it any more.
  */
 export class Ledger {
+  readonly #clock: Clock;
   readonly #spools: Spools;
   readonly #run: string;
   readonly #store: Store;
   /** Calls under way, as they were written down when they began. */
   readonly #open = new Map<string, string>();
   #spool: Spool | undefined;
+  /** When the database last took records, or the first since then began to wait; monotonic ms. */
+  #movedAt = 0;
   #users = 0;
 
   constructor({ clock, db, ids, spools }: LedgerServices) {
+    this.#clock = clock;
     this.#spools = spools;
     this.#run = ids.next("run");
     this.#store = new Store(db, clock, this.#run);
@@ -36,11 +40,20 @@ export class Ledger {
     return this.#spool?.backlog ?? 0;
   }
 
+  /** For how many ms records have waited of which the database took none. */
+  get stuckMs(): number {
+    return this.backlog === 0 ? 0 : this.#clock.monotonic() - this.#movedAt;
+  }
+
   async start(): Promise<void> {
     if (!this.#spool) {
-      const deliver = (lines: readonly string[]) => this.#store.deliver(lines);
+      const deliver = async (lines: readonly string[]) => {
+        await this.#store.deliver(lines);
+        this.#movedAt = this.#clock.monotonic();
+      };
+      this.#movedAt = this.#clock.monotonic();
       this.#spool = await this.#spools.open({ name: "usage", deliver, carry: () => [...this.#open.values()] });
-      this.#spool.append(startLine(this.#run));
+      this.#append(startLine(this.#run));
     }
     this.#users += 1;
   }
@@ -58,18 +71,23 @@ export class Ledger {
   begin(id: string, row: readonly Cell[]): void {
     const line = beginLine(this.#run, id, row);
     this.#open.set(id, line);
-    this.#spool?.append(line);
+    this.#append(line);
   }
 
-  end(call: Call): void {
+  end(call: Call, content?: SealedContent): void {
     this.#open.delete(call.exchange.id);
-    this.#spool?.append(endLine(this.#run, call));
+    this.#append(endLine(this.#run, call, content));
   }
 
   /** The call gets no row. */
   drop(id: string): void {
     this.#open.delete(id);
-    this.#spool?.append(dropLine(this.#run, id));
+    this.#append(dropLine(this.#run, id));
+  }
+
+  #append(line: string): void {
+    if (this.backlog === 0) this.#movedAt = this.#clock.monotonic();
+    this.#spool?.append(line);
   }
 }
 

@@ -1,9 +1,13 @@
 import type { Database, PersonalData } from "headgate";
+import { sql } from "kysely";
 import type { Vault } from "./content.ts";
-import type { Tables } from "./tables.ts";
+import { addToDay, DAY_KEY, DAY_SUMS, type DayRow, list, type Tables } from "./tables.ts";
 
 /** Calls exported at most; the newest. */
 const MOST = 10_000;
+/** Calls erased in one transaction, so that nothing else waits long for it. */
+const BATCH = 500;
+const NOBODY = { user_id: "erased", key_id: "erased" };
 
 /** A user's calls. Erased, they still count, but for nobody. */
 export function personalData(db: Database, vault: Vault | undefined): PersonalData {
@@ -21,6 +25,7 @@ export function personalData(db: Database, vault: Vault | undefined): PersonalDa
         .selectFrom("usage_contents")
         .selectAll()
         .where("id", "in", tables.selectFrom("usage_exchanges").select("id").where("user_id", "=", userId))
+        .orderBy("created_at", "desc")
         .limit(MOST)
         .execute();
       return {
@@ -33,40 +38,38 @@ export function personalData(db: Database, vault: Vault | undefined): PersonalDa
       };
     },
     async erase(userId) {
-      return db.transaction<Tables, number>(async (tables) => {
-        const mine = tables.selectFrom("usage_exchanges").select("id").where("user_id", "=", userId);
-        await tables.deleteFrom("usage_contents").where("id", "in", mine).execute();
-        const days = await tables.selectFrom("usage_days").selectAll().where("user_id", "=", userId).execute();
-        await tables.deleteFrom("usage_days").where("user_id", "=", userId).execute();
-        for (const row of days) {
-          await tables
-            .insertInto("usage_days")
-            .values({ ...row, user_id: "erased", key_id: "erased" })
-            .onConflict((conflict) =>
-              conflict.columns(["day", "user_id", "key_id", "team", "provider", "model"]).doUpdateSet((old) => ({
-                requests: old("usage_days.requests", "+", row.requests),
-                errors: old("usage_days.errors", "+", row.errors),
-                cached: old("usage_days.cached", "+", row.cached),
-                retried: old("usage_days.retried", "+", row.retried),
-                input_tokens: old("usage_days.input_tokens", "+", row.input_tokens),
-                output_tokens: old("usage_days.output_tokens", "+", row.output_tokens),
-                cached_tokens: old("usage_days.cached_tokens", "+", row.cached_tokens),
-                reasoning_tokens: old("usage_days.reasoning_tokens", "+", row.reasoning_tokens),
-                cost: old("usage_days.cost", "+", row.cost),
-                list_cost: old("usage_days.list_cost", "+", row.list_cost),
-                unpriced: old("usage_days.unpriced", "+", row.unpriced),
-                total_ms: old("usage_days.total_ms", "+", row.total_ms),
-              })),
-            )
-            .execute();
-        }
-        const calls = await tables
-          .updateTable("usage_exchanges")
-          .set({ user_id: "erased", key_id: "erased", ip: null, user_agent: null, session: null, prompt_hash: null } as never)
-          .where("user_id", "=", userId)
-          .executeTakeFirst();
-        return Number(calls.numUpdatedRows);
-      });
+      let erased = 0;
+      for (let gone = BATCH; gone === BATCH; erased += gone) gone = await eraseCalls(db, userId);
+      const days = await db.tables<Tables>().selectFrom("usage_days").select("day").distinct().where("user_id", "=", userId).execute();
+      for (const { day } of days) await eraseDay(db, userId, day);
+      return erased;
     },
   };
+}
+
+/** Some of a user's calls, and their contents; fewer than a batch when there are no more. */
+function eraseCalls(db: Database, userId: string): Promise<number> {
+  return db.transaction<Tables, number>(async (tables) => {
+    const mine = await tables.selectFrom("usage_exchanges").select("id").where("user_id", "=", userId).limit(BATCH).execute();
+    if (mine.length === 0) return 0;
+    const ids = mine.map(({ id }) => id);
+    await tables.deleteFrom("usage_contents").where("id", "in", ids).execute();
+    await tables
+      .updateTable("usage_exchanges")
+      .set({ ...NOBODY, ip: null, user_agent: null, session: null, prompt_hash: null } as never)
+      .where("id", "in", ids)
+      .execute();
+    return ids.length;
+  });
+}
+
+/** A user's sums of a day go over to nobody's. What is deleted is what is added, whatever is written meanwhile. */
+function eraseDay(db: Database, userId: string, day: number): Promise<void> {
+  return db.transaction<Tables, void>(async (tables) => {
+    const rows = await tables.deleteFrom("usage_days").where("user_id", "=", userId).where("day", "=", day).returningAll().execute();
+    for (const row of rows) {
+      const values = [...DAY_KEY, ...DAY_SUMS].map((name) => ({ ...row, ...NOBODY })[name as keyof DayRow]);
+      await sql`insert into usage_days (${list([...DAY_KEY, ...DAY_SUMS])}) values (${sql.join(values)}) ${addToDay}`.execute(tables);
+    }
+  });
 }

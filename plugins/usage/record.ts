@@ -2,7 +2,7 @@ import { ATTEMPT, type Call, type Cell, EXCHANGE } from "./columns.ts";
 
 /**
  * What is written down of a call, each as one line. `b`: it has begun, in this run of the process. `e`: it has ended, with
- * its row and the rows of its tries, as lists in the order of the columns. `s`: the process has started anew, so that of
+ * its row, the rows of its tries, and that of its contents (empty without), as lists in the order of the columns. `s`: the process has started anew, so that of
  * earlier runs nothing more will be heard. `d`: it has ended, and gets no row.
  */
 
@@ -19,11 +19,15 @@ export function dropLine(run: string, id: string): string {
   return `d\t${run}\t${id}\t`;
 }
 
-export function endLine(run: string, call: Call): string {
+/** A prompt and its answer, both sealed; the answer is null where there was none. */
+export type SealedContent = readonly [prompt: string, answer: string | null];
+
+export function endLine(run: string, call: Call, content?: SealedContent): string {
   const row = EXCHANGE.map(({ of }) => of(call));
   const tries = call.exchange.attempts.map((attempt) => ATTEMPT.map(({ of }) => of({ attempt, call })));
-  // A tab is never bare in JSON, so the two can be told apart unread.
-  return `e\t${run}\t${call.exchange.id}\t${JSON.stringify(row)}\t${JSON.stringify(tries)}`;
+  const kept = content ? JSON.stringify([call.exchange.id, call.createdAt, ...content]) : "";
+  // A tab is never bare in JSON, so the three can be told apart unread.
+  return `e\t${run}\t${call.exchange.id}\t${JSON.stringify(row)}\t${JSON.stringify(tries)}\t${kept}`;
 }
 
 /** Cells of a row in the making, all empty but these. */
@@ -32,9 +36,10 @@ export function sketch(cells: Readonly<Record<string, Cell>>): Cell[] {
 }
 
 export interface Reading {
-  /** Rows of ended calls and of their tries, as JSON texts of lists. */
+  /** Rows of ended calls, of their tries and of their contents, as JSON texts of lists. */
   readonly calls: string[];
   readonly tries: string[];
+  readonly contents: string[];
   /** Calls that have begun and not ended, from earlier runs; by id, as JSON text of their rows. */
   readonly open: Map<string, string>;
 }
@@ -44,13 +49,15 @@ export function readLines(lines: readonly string[], run: string, open: ReadonlyM
   const left = new Map(open);
   const calls: string[] = [];
   const tries: string[] = [];
+  const contents: string[] = [];
   for (const line of lines) {
     const [, lineRun = "", id = ""] = line.split("\t", 3);
     const json = line.slice(lineRun.length + id.length + 4);
     if (line.startsWith("e\t")) {
-      const at = json.indexOf("\t");
-      calls.push(json.slice(0, at));
-      if (json.length > at + 3) tries.push(json.slice(at + 2, -1));
+      const [row = "", rows = "[]", content] = json.split("\t");
+      calls.push(row);
+      if (rows !== "[]") tries.push(rows.slice(1, -1));
+      if (content) contents.push(content);
       left.delete(id);
     } else if (line.startsWith("b\t")) {
       if (lineRun !== run) left.set(id, json);
@@ -61,5 +68,5 @@ export function readLines(lines: readonly string[], run: string, open: ReadonlyM
       left.clear();
     }
   }
-  return { calls, tries, open: left };
+  return { calls, tries, contents, open: left };
 }

@@ -1,5 +1,5 @@
 import type { Database } from "headgate";
-import type { Tables } from "./tables.ts";
+import { DAY_SUMS, type Tables } from "./tables.ts";
 
 export const DIMENSIONS = ["model", "provider", "user", "key", "team", "day"] as const;
 export type Dimension = (typeof DIMENSIONS)[number];
@@ -24,6 +24,7 @@ export interface Line {
   readonly input_tokens: number;
   readonly output_tokens: number;
   readonly cached_tokens: number;
+  readonly cache_write_tokens: number;
   readonly reasoning_tokens: number;
   readonly cost: number;
   readonly list_cost: number;
@@ -34,73 +35,51 @@ export interface Line {
   readonly efficiency: number | null;
 }
 
-type Sums = Omit<Tables["usage_days"], "day" | "user_id" | "key_id" | "team" | "provider" | "model">;
+type Sums = Readonly<Record<(typeof DAY_SUMS)[number], number | string | null>>;
 
 /** Sums by a dimension, from the daily sums, the dearest first (days in their order). */
-export async function report(db: Database, dimension: Dimension, { since, until, user }: Range): Promise<Line[]> {
+export async function report(db: Database, dimension: Dimension, range: Range): Promise<Line[]> {
   const column = COLUMNS[dimension];
-  let query = db.reports<Tables>().selectFrom("usage_days").where("day", ">=", since).where("day", "<=", until);
-  if (user !== undefined) query = query.where("user_id", "=", user);
-  const rows = await query
-    .select(column)
-    .select(({ fn }) => [
-      fn.sum<number>("requests").as("requests"),
-      fn.sum<number>("errors").as("errors"),
-      fn.sum<number>("cached").as("cached"),
-      fn.sum<number>("retried").as("retried"),
-      fn.sum<number>("input_tokens").as("input_tokens"),
-      fn.sum<number>("output_tokens").as("output_tokens"),
-      fn.sum<number>("cached_tokens").as("cached_tokens"),
-      fn.sum<number>("reasoning_tokens").as("reasoning_tokens"),
-      fn.sum<number>("cost").as("cost"),
-      fn.sum<number>("list_cost").as("list_cost"),
-      fn.sum<number>("unpriced").as("unpriced"),
-      fn.sum<number>("total_ms").as("total_ms"),
-    ])
+  const rows = await sums(db, range)
+    .select(`${column} as name`)
     .groupBy(column)
     .orderBy(dimension === "day" ? "day" : "cost", dimension === "day" ? "asc" : "desc")
     .limit(MOST)
     .execute();
   return rows.map((row) => {
-    const name = row[column as keyof typeof row] as string | number;
-    return lineOf(dimension === "day" ? new Date(Number(name)).toISOString().slice(0, 10) : String(name) || "none", row as unknown as Sums);
+    const name = dimension === "day" ? new Date(Number(row.name)).toISOString().slice(0, 10) : String(row.name) || "none";
+    return { name, ...lineOf(row) };
   });
 }
 
 /** Everything in one line. */
-export function totals(lines: readonly Line[]): Omit<Line, "name"> {
-  const sum = (of: (line: Line) => number) => lines.reduce((total, line) => total + of(line), 0);
-  const requests = sum((line) => line.requests);
-  const { name: _, ...rest } = lineOf("total", {
-    requests,
-    errors: sum((line) => line.errors),
-    cached: sum((line) => (line.cache_hit_rate ?? 0) * line.requests),
-    retried: 0,
-    input_tokens: sum((line) => line.input_tokens),
-    output_tokens: sum((line) => line.output_tokens),
-    cached_tokens: sum((line) => line.cached_tokens),
-    reasoning_tokens: sum((line) => line.reasoning_tokens),
-    cost: sum((line) => line.cost) * NANO,
-    list_cost: sum((line) => line.list_cost) * NANO,
-    unpriced: sum((line) => line.unpriced),
-    total_ms: sum((line) => (line.avg_ms ?? 0) * line.requests),
-  });
-  return rest;
+export async function totals(db: Database, range: Range): Promise<Omit<Line, "name">> {
+  return lineOf(await sums(db, range).executeTakeFirstOrThrow());
 }
 
-function lineOf(name: string, row: Sums): Line {
-  // PostgreSQL sums whole numbers into a numeric, which comes as text.
+function sums(db: Database, { since, until, user }: Range) {
+  const query = db
+    .reports<Tables>()
+    .selectFrom("usage_days")
+    .where("day", ">=", since)
+    .where("day", "<=", until)
+    .select(({ fn }) => DAY_SUMS.map((name) => fn.sum<number | string | null>(name).as(name)));
+  return user === undefined ? query : query.where("user_id", "=", user);
+}
+
+function lineOf(row: Sums): Omit<Line, "name"> {
+  // PostgreSQL sums whole numbers into a numeric, which comes as text; the sum of nothing is null.
   const of = (key: keyof Sums) => Number(row[key]);
   const requests = of("requests");
   const [cost, list] = [of("cost"), of("list_cost")];
   const rate = (value: number) => (requests === 0 ? null : round(value / requests, 4));
   return {
-    name,
     requests,
     errors: of("errors"),
     input_tokens: of("input_tokens"),
     output_tokens: of("output_tokens"),
     cached_tokens: of("cached_tokens"),
+    cache_write_tokens: of("cache_write_tokens"),
     reasoning_tokens: of("reasoning_tokens"),
     cost: round(cost / NANO, 9),
     list_cost: round(list / NANO, 9),

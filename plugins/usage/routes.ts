@@ -83,7 +83,7 @@ export function usageRoutes({ db, clock }: { readonly db: Database; readonly clo
       reply: z.object({ since: z.string(), until: z.string(), requests: z.number() }).loose(),
       async handle({ query }) {
         const span = range(query);
-        return { body: { ...days(span), ...totals(await report(db, "day", span)) } };
+        return { body: { ...days(span), ...(await totals(db, span)) } };
       },
     }),
     apiRoute({

@@ -3,11 +3,12 @@ import { sql, type Transaction } from "kysely";
 import { ATTEMPT, EXCHANGE } from "./columns.ts";
 import { ensureMonths } from "./partitions.ts";
 import { readLines } from "./record.ts";
-import { DAY_KEY, DAY_SUMS, type Tables } from "./tables.ts";
+import { addToDay, CONTENT, DAY_KEY, DAY_SUMS, list, type Tables } from "./tables.ts";
 
 const DAY_MS = 86_400_000;
 const CALLS = { name: "usage_exchanges", columns: EXCHANGE, key: ["id", "created_at"] } as const;
 const TRIES = { name: "usage_attempts", columns: ATTEMPT, key: ["id", "created_at"] } as const;
+const CONTENTS = { name: "usage_contents", columns: CONTENT, key: ["id"] } as const;
 
 /** Writes what the spool delivers: each row once, and the day's sums from just the rows that were new. */
 export class Store {
@@ -25,32 +26,35 @@ export class Store {
 
   /** Rejects when the lines have to be offered again. */
   async deliver(lines: readonly string[]): Promise<void> {
-    const { calls, tries, open } = readLines(lines, this.#run, this.#open);
+    const { calls, tries, contents, open } = readLines(lines, this.#run, this.#open);
     if (calls.length > 0) {
       await ensureMonths(this.#db, this.#clock.now().getTime());
-      await this.#db.transaction<Tables, void>((tables) => this.#write(tables, `[${calls.join(",")}]`, `[${tries.join(",")}]`));
+      await this.#db.transaction<Tables, void>(async (tables) => {
+        const written = await insertNew(this.#db, tables, CALLS, listOf(calls));
+        await insertNew(this.#db, tables, TRIES, listOf(tries));
+        if (contents.length > 0) await insertNew(this.#db, tables, CONTENTS, listOf(contents));
+        if (written.length > 0) await this.#addToDays(tables, written);
+      });
     }
     this.#open = open;
   }
 
-  async #write(tables: Transaction<Tables>, calls: string, tries: string): Promise<void> {
-    const written = await insertNew(this.#db, tables, CALLS, calls);
-    await insertNew(this.#db, tables, TRIES, tries);
-    if (written.length === 0) return;
+  async #addToDays(tables: Transaction<Tables>, written: readonly string[]): Promise<void> {
     const sqlite = this.#db.dialect === "sqlite";
     const ids = JSON.stringify(written);
     const among = sqlite ? sql`select value from json_each(${ids})` : sql`select value from jsonb_array_elements_text(${ids}::jsonb)`;
     await sql`
-      insert into usage_days (${sql.join([...DAY_KEY, ...DAY_SUMS].map((name) => sql.ref(name)))})
+      insert into usage_days (${list([...DAY_KEY, ...DAY_SUMS])})
       select (created_at / ${sql.lit(DAY_MS)}) * ${sql.lit(DAY_MS)}, coalesce(user_id, ''), coalesce(key_id, ''), coalesce(team, ''), coalesce(provider, ''),
         coalesce(model, requested_model), count(*), sum(case when status >= 400 or outcome in ('cut', 'unknown') then 1 else 0 end), coalesce(sum(cached), 0),
-        sum(case when attempts > 1 then 1 else 0 end), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(cached_tokens), 0), coalesce(sum(reasoning_tokens), 0),
+        coalesce(sum(retried), 0), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(cached_tokens), 0),
+        coalesce(sum(cache_write_tokens), 0), coalesce(sum(reasoning_tokens), 0),
         coalesce(sum(cost), 0), coalesce(sum(coalesce(list_cost, cost)), 0), sum(case when cost is null then 1 else 0 end), coalesce(sum(total_ms), 0)
       from usage_exchanges where id in (${among})
-      group by 1, 2, 3, 4, 5, 6 order by 1, 2, 3, 4, 5, 6
-      on conflict (${sql.join(DAY_KEY.map((name) => sql.ref(name)))}) do update set
-        ${sql.join(DAY_SUMS.map((name) => sql`${sql.ref(name)} = usage_days.${sql.ref(name)} + excluded.${sql.ref(name)}`))}`.execute(
-      tables,
-    );
+      group by 1, 2, 3, 4, 5, 6 order by 1, 2, 3, 4, 5, 6 ${addToDay}`.execute(tables);
   }
+}
+
+function listOf(rows: readonly string[]): string {
+  return `[${rows.join(",")}]`;
 }

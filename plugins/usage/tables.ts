@@ -1,4 +1,4 @@
-import type { Migrations, SqlDialect } from "headgate";
+import type { Migrations } from "headgate";
 import { type CreateTableBuilder, sql } from "kysely";
 import { ATTEMPT, type Column, EXCHANGE } from "./columns.ts";
 
@@ -39,6 +39,7 @@ export interface DayRow {
   input_tokens: number;
   output_tokens: number;
   cached_tokens: number;
+  cache_write_tokens: number;
   reasoning_tokens: number;
   cost: number;
   list_cost: number;
@@ -55,11 +56,20 @@ export const DAY_SUMS = [
   "input_tokens",
   "output_tokens",
   "cached_tokens",
+  "cache_write_tokens",
   "reasoning_tokens",
   "cost",
   "list_cost",
   "unpriced",
   "total_ms",
+] as const;
+
+/** `usage_contents`, in the order of its cells in a record. */
+export const CONTENT = [
+  { name: "id", type: "text" },
+  { name: "created_at", type: "bigint" },
+  { name: "prompt", type: "text" },
+  { name: "answer", type: "text" },
 ] as const;
 
 export const migrations: Migrations = {
@@ -94,6 +104,16 @@ export const migrations: Migrations = {
     await db.schema.createIndex("usage_days_user").on("usage_days").columns(["user_id", "day"]).execute();
   },
 };
+
+/** For an upsert into `usage_days`: what is there already grows by what comes. */
+export const addToDay = sql`on conflict (${list(DAY_KEY)}) do update set ${sql.join(
+  DAY_SUMS.map((name) => sql`${sql.ref(name)} = ${sql.ref(`usage_days.${name}`)} + ${sql.ref(`excluded.${name}`)}`),
+)}`;
+
+/** Names of columns, with commas. */
+export function list(names: readonly string[]) {
+  return sql.join(names.map((name) => sql.ref(name)));
+}
 
 function withColumns(table: CreateTableBuilder<string, never>, columns: readonly Column<never>[]) {
   return columns.reduce(
