@@ -1,4 +1,4 @@
-import { DateTime } from "luxon";
+import { Temporal } from "temporal-polyfill";
 import type { Window } from "./limit-text.ts";
 
 /** A stretch of time in epoch ms, its end not part of it. `once` begins at 0 and has no end. */
@@ -23,15 +23,15 @@ export class Calendar {
     if (window === "once") return ALWAYS;
     const known = this.#current.get(window);
     if (known && at >= known.start && at < (known.end as number)) return known;
-    const start = DateTime.fromMillis(at, { zone: this.#zone }).startOf(window);
-    const span = {
-      start: start.toMillis(),
-      end: start
-        .plus({ [window]: 1 })
-        .startOf(window)
-        .toMillis(),
-    };
+    const today = Temporal.Instant.fromEpochMilliseconds(at).toZonedDateTimeISO(this.#zone).toPlainDate();
+    const first = window === "day" ? today : window === "week" ? today.subtract({ days: today.dayOfWeek - 1 }) : today.with({ day: 1 });
+    const span = { start: this.#midnight(first), end: this.#midnight(first.add({ [`${window}s`]: 1 })) };
     this.#current.set(window, span);
     return span;
+  }
+
+  /** When a day begins: not always at 0:00, where clocks are put forward at midnight. */
+  #midnight(date: Temporal.PlainDate): number {
+    return date.toZonedDateTime(this.#zone).epochMilliseconds;
   }
 }
