@@ -249,7 +249,10 @@ export class Budget<A extends Account> {
         const now = this.#now();
         for (const lease of leases) this.#learn(lease, now);
         const balances = new Map(leases.map((lease) => [lease.account, lease.balance]));
-        for (const waiter of asked) this.#answer(waiter, balances);
+        for (const waiter of asked) waiter.rounds += 1;
+        // The word is good for those too who have come meanwhile, so that nobody waits for two rounds to be refused.
+        const come = this.#waiting.splice(0);
+        for (const waiter of [...asked, ...come]) this.#answer(waiter, balances);
       } catch (cause) {
         for (const waiter of asked) if (!waiter.over) waiter.resolve({ kind: "unavailable", cause });
       }
@@ -264,7 +267,6 @@ export class Budget<A extends Account> {
       waiter.reservation = reservation;
       return waiter.resolve({ kind: "reserved", reservation });
     }
-    waiter.rounds += 1;
     for (const { account, amount } of waiter.needs) {
       const books = balances.get(account.id);
       if (!books) continue;

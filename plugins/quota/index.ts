@@ -20,12 +20,12 @@ import { clamped } from "./clamp.ts";
 import { Keeper } from "./keeper.ts";
 import type { LedgerAccount } from "./ledger.ts";
 import { Meter } from "./meter.ts";
-import { News } from "./news.ts";
 import { QuotaOptions } from "./options.ts";
 import { patiently } from "./patience.ts";
 import { personalData } from "./personal-data.ts";
 import { refusal } from "./refusal.ts";
 import { quotaRoutes } from "./routes.ts";
+import { sharedOf } from "./shared.ts";
 import { migrations } from "./tables.ts";
 import { UsualOutput } from "./usual-output.ts";
 import { Calendar } from "./windows.ts";
@@ -58,9 +58,10 @@ export const quota = definePlugin({
       help: "Calls that a quota did not cover.",
       labels: ["unit", "window"],
     });
-    const news = new News(events, clock);
-    const keeper = new Keeper({ db, spools, clock, logger, onBooked: (accounts) => news.booked(accounts) });
+    const { keeper, news } = sharedOf({ clock, db, events, logger, spools });
     const meter = new Meter({ options, catalogue, tokens, usual: new UsualOutput(options.defaultOutput) });
+    const place = ids.next("quo").slice(-4);
+    let started = false;
     const known = new WeakMap<Caller, { readonly until: number; readonly accounts: readonly LedgerAccount[] }>();
 
     /** Auth hands the same object over for each call of a key, so that the limits that apply are found once a day. */
@@ -73,6 +74,9 @@ export const quota = definePlugin({
       if (caller) known.set(caller, { until, accounts: specs });
       return specs;
     }
+
+    /** A plugin that stands twice in a chain sets aside twice. */
+    const idOf = ({ id }: Exchange) => `${id}:${place}`;
 
     function needsOf(exchange: Exchange, drawn: readonly LedgerAccount[], exact: boolean): Need<LedgerAccount>[] {
       const needs = meter.needs(exchange, drawn, exact);
@@ -110,10 +114,10 @@ export const quota = definePlugin({
       hold: (reservation: Reservation<LedgerAccount>) => void,
     ) {
       const needs = needsOf(exchange, drawn, true);
-      const exact = keeper.tryReserve(exchange.id, needs);
+      const exact = keeper.tryReserve(idOf(exchange), needs);
       if (exact) return hold(exact);
-      const waiting = keeper.reserve(exchange.id, needs);
-      const verdict = await patiently(clock, waiting.verdict).catch((cause: unknown) => {
+      const waiting = keeper.reserve(idOf(exchange), needs);
+      const verdict = await patiently(clock, () => keeper.heardAt, waiting.verdict).catch((cause: unknown) => {
         waiting.giveUp();
         return { kind: "unavailable" as const, cause };
       });
@@ -135,14 +139,20 @@ export const quota = definePlugin({
       migrations,
       personalData: personalData(db),
       routes: quotaRoutes({ db, options, calendar, clock, ids, keeper, directory }),
-      start: () => keeper.start(),
-      stop: () => keeper.stop(),
+      async start() {
+        await keeper.start();
+        started = true;
+      },
+      async stop() {
+        if (started) await keeper.stop();
+        started = false;
+      },
       handle(exchange, next) {
         if (exchange.operation !== "chat" && exchange.operation !== "embeddings") return next();
         const drawn = accounts(exchange.caller);
         if (drawn.length === 0) return next();
         const hold = settleAtEnd(exchange);
-        const reservation = keeper.tryReserve(exchange.id, needsOf(exchange, drawn, false));
+        const reservation = keeper.tryReserve(idOf(exchange), needsOf(exchange, drawn, false));
         if (!reservation) return askForMore(exchange, drawn, hold).then(next);
         hold(reservation);
         return next();

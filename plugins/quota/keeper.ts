@@ -23,7 +23,10 @@ const SAFETY_MS = 10_000;
 const BOOT_MS = 15_000;
 const TOPIC = "quota.limits";
 
-/** Keeps one instance's budgets and writes down, in order, what becomes of them. */
+/**
+ * Keeps one instance's budgets and writes down, in order, what becomes of them. After a reload the old chain ends its calls
+ * while the new one begins others: both draw on the same budgets, which are closed when nobody uses them any more.
+ */
 export class Keeper {
   readonly #options: KeeperOptions;
   readonly #open = new Map<string, Reservation<LedgerAccount>>();
@@ -36,13 +39,19 @@ export class Keeper {
   #timers: Timer[] = [];
   #unsubscribe: () => void = () => undefined;
   #working = false;
+  #users = 0;
 
   constructor(options: KeeperOptions) {
     this.#options = options;
   }
 
-  /** Closes the books of this instance's earlier process, then opens its own. */
   async start(): Promise<void> {
+    if (this.#users === 0) await this.#begin();
+    this.#users += 1;
+  }
+
+  /** Closes the books of this instance's earlier process, then opens its own. */
+  async #begin(): Promise<void> {
     const { db, spools, clock } = this.#options;
     const { instance } = spools;
     const ledger = new Ledger({
@@ -72,12 +81,18 @@ export class Keeper {
     });
     this.#spool = spool;
     spool.append(this.#line("boot"));
-    if (!(await spool.drained(BOOT_MS))) throw new Error("the books of the last run could not be closed; is the database there?");
+    if (!(await spool.drained(BOOT_MS))) {
+      await spool.close(0);
+      throw new Error("the books of the last run could not be closed; is the database there?");
+    }
     this.#timers = [clock.interval(SWEEP_MS, () => this.#sweep())];
     this.#unsubscribe = db.subscribe(TOPIC, () => this.#budget?.forgetRefusals());
   }
 
   async stop(): Promise<void> {
+    if (this.#users === 0) return;
+    this.#users -= 1;
+    if (this.#users > 0) return;
     this.abandon();
     this.#return(0);
     await this.#spool?.close(5_000);
@@ -118,6 +133,11 @@ export class Keeper {
   /** Calls under way. */
   get open(): number {
     return this.#open.size;
+  }
+
+  /** When the database last answered anything, in monotonic ms. */
+  get heardAt(): number {
+    return this.#ledger?.heardAt ?? 0;
   }
 
   /** Tells all instances that limits have changed. */

@@ -1,5 +1,5 @@
 import type { Database } from "headgate";
-import { type Kysely, sql, type Transaction } from "kysely";
+import { type Kysely, type KyselyPlugin, sql, type Transaction } from "kysely";
 import { type AccountSpec, additionalId } from "./accounts.ts";
 import type { Balance, BookedSlice, Charge, Lease, Lessor, Want } from "./budget.ts";
 import { type BookRecord, isLater, isOwnReservation, type Place, readRecord } from "./records.ts";
@@ -60,6 +60,15 @@ export class Ledger implements Lessor<LedgerAccount> {
   #lane: Promise<unknown> = Promise.resolve();
   #epoch = 0;
   #lapses = 0;
+  #heardAt = 0;
+  /** Notes when an answer came. */
+  readonly #ear: KyselyPlugin = {
+    transformQuery: ({ node }) => node,
+    transformResult: async ({ result }) => {
+      this.#heardAt = this.#options.monotonic();
+      return result;
+    },
+  };
 
   constructor(options: LedgerOptions) {
     this.#options = options;
@@ -70,12 +79,17 @@ export class Ledger implements Lessor<LedgerAccount> {
     return this.#epoch;
   }
 
+  /** When the database last answered one of its statements, in monotonic ms. */
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
   /** Begins a new epoch of this instance. */
   async begin(): Promise<void> {
     const { instance } = this.#options;
     const from = this.#options.monotonic();
     const expires_at = this.#options.now() + LEASE_MS;
-    const row = await this.#db.transaction<Tables, { epoch: number; lapses: number }>((books) =>
+    const row = await this.#transaction<{ epoch: number; lapses: number }>((books) =>
       books
         .insertInto("quota_instances")
         .values({ id: instance, epoch: 1, applied_epoch: 0, applied_seq: 0, expires_at, lapses: 0 })
@@ -92,7 +106,7 @@ export class Ledger implements Lessor<LedgerAccount> {
 
   lease(wants: readonly Want<LedgerAccount>[]): Promise<readonly Lease[]> {
     return this.#inLane(async () => {
-      const { leases, prolonged } = await this.#db.transaction<Tables, { leases: Lease[]; prolonged: Prolonged }>(async (books) => {
+      const { leases, prolonged } = await this.#transaction<{ leases: Lease[]; prolonged: Prolonged }>(async (books) => {
         const done = await this.#prolong(books);
         return { leases: await this.#lease(books, wants), prolonged: done };
       });
@@ -167,7 +181,7 @@ export class Ledger implements Lessor<LedgerAccount> {
       const own = { instance: this.#options.instance, epoch: this.#epoch };
       const records = lines.flatMap((line) => (isOwnReservation(line, own) ? [] : (readRecord(line) ?? [])));
       if (records.length === 0) return;
-      const { orphans, slices, accounts, prolonged } = await this.#db.transaction<Tables, Delivered>((books) => this.#book(books, records));
+      const { orphans, slices, accounts, prolonged } = await this.#transaction<Delivered>((books) => this.#book(books, records));
       this.#orphans = orphans;
       this.#prolonged(prolonged);
       const mine = records.filter(({ at, kind }) => kind !== "reserve" && at.instance === own.instance && at.epoch === own.epoch);
@@ -285,7 +299,7 @@ export class Ledger implements Lessor<LedgerAccount> {
         .limit(20)
         .execute();
       for (const { id } of gone) {
-        await this.#db.transaction<Tables, void>(async (books) => {
+        await this.#transaction<void>(async (books) => {
           const [row] = await forUpdate(this.#db, books.selectFrom("quota_instances").select("expires_at").where("id", "=", id)).execute();
           if (row?.expires_at === null || row === undefined || row.expires_at >= now()) return;
           await releaseAll(books, id);
@@ -300,7 +314,7 @@ export class Ledger implements Lessor<LedgerAccount> {
   /** Prolongs the lease of an instance that has nothing else to say. */
   prolong(): Promise<void> {
     return this.#inLane(async () => {
-      this.#prolonged(await this.#db.transaction<Tables, Prolonged>((books) => this.#prolong(books)));
+      this.#prolonged(await this.#transaction<Prolonged>((books) => this.#prolong(books)));
     });
   }
 
@@ -327,6 +341,10 @@ export class Ledger implements Lessor<LedgerAccount> {
       this.#db,
       books.selectFrom("quota_accounts").select(["id", "limit_amount", "used", "held"]).where("id", "in", ids).orderBy("id"),
     ).execute();
+  }
+
+  #transaction<Result>(work: (books: Transaction<Tables>) => Promise<Result>): Promise<Result> {
+    return this.#db.transaction<Tables, Result>((books) => work(books.withPlugin(this.#ear)));
   }
 
   #inLane<T>(work: () => Promise<T>): Promise<T> {
