@@ -133,7 +133,7 @@ export class FileSpool implements Spool {
     if (this.#writing) clearImmediate(this.#writing);
     await this.#delivering;
     this.#write();
-    if (this.backlog === 0) this.#segments.clear();
+    if (this.backlog === 0 && !this.#behind) this.#segments.clear();
     else this.#segments.close();
   }
 

@@ -28,6 +28,8 @@ interface Bench {
   readonly delivered: string[];
   /** Deliveries fail while this is true. */
   away: boolean;
+  /** They fail from this many records on. */
+  takes: number;
   metric(name: string): number;
   /** Lets time pass until nothing waits. */
   settle(): Promise<void>;
@@ -38,12 +40,12 @@ async function open(data: string, carry?: () => readonly string[]): Promise<Benc
   const metrics = createMetrics();
   const spools = new FileSpools(data, { clock, metrics, logger: new FakeLogger() });
   const delivered: string[] = [];
-  const bench = { clock, spools, delivered, away: false } as Bench & { spool: Spool };
+  const bench = { clock, spools, delivered, away: false, takes: Number.POSITIVE_INFINITY } as Bench & { spool: Spool };
   bench.spool = await spools.open({
     name: "test",
     ...(carry && { carry }),
     deliver: async (records) => {
-      if (bench.away) throw new Error("the database is away");
+      if (bench.away || delivered.length >= bench.takes) throw new Error("the database is away");
       delivered.push(...records);
     },
   });
@@ -127,6 +129,31 @@ describe("a spool", () => {
     await second.clock.advance(100);
     await second.settle();
     expect(second.delivered).toEqual(["one"]);
+  });
+
+  it("leaves files alone that it has not read to their end, when it is closed while catching up or before", async () => {
+    const data = dataFolder();
+    const folder = join(data, "instances/0/test");
+    mkdirSync(folder, { recursive: true });
+    const records = Array.from({ length: 5_000 }, (_, n) => `${n} ${"x".repeat(600)}`);
+    writeFileSync(join(folder, "000000000001.log"), records.map(writeLine).join(""));
+
+    const unread = await open(data);
+    await unread.clock.runUntil(unread.spool.close(0));
+    unread.spools.close();
+
+    const catching = await open(data);
+    catching.takes = 1;
+    await catching.clock.advance(1);
+    await catching.clock.runUntil(catching.spool.close(0));
+    catching.spools.close();
+    expect(catching.delivered.length).toBeGreaterThan(0);
+    expect(catching.delivered.length).toBeLessThan(5_000);
+
+    const last = await open(data);
+    await last.clock.advance(2_000);
+    expect([...new Set([...catching.delivered, ...last.delivered])]).toEqual(records);
+    expect(last.delivered.slice(-1)).toEqual(records.slice(-1));
   });
 
   it("takes over what a process that never came back left behind", async () => {
