@@ -14,6 +14,11 @@ export const ServerOptions = z.strictObject({
   allowedHosts: z.array(z.string().min(1)).default([]),
   /** Browser origins that may call the API. None by default. */
   corsOrigins: z.array(z.string().min(1)).default([]),
+  /**
+   * Proxies of your own that every request comes through, each of which adds to `X-Forwarded-For`. With 0 that header says
+   * nothing about who is calling: anybody can send it.
+   */
+  trustedHops: z.int().min(0).max(10).default(0),
   tls: z.strictObject({ key: z.string().min(1), cert: z.string().min(1) }).optional(),
   maxConnections: z.int().min(1).max(1_000_000).default(10_000),
   limits: z

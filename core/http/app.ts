@@ -10,7 +10,7 @@ import { readJson } from "./body.ts";
 import { CLIENT_DIALECTS, dialectOf } from "./client-dialects.ts";
 import type { ControlPlane } from "./control-plane.ts";
 import type { DataPlane, ServerState } from "./data-plane.ts";
-import { checkHeaders, checkHost, checkQuery, isLocal, normalPath } from "./edge.ts";
+import { checkHeaders, checkHost, checkQuery, clientIp, isLocal, normalPath } from "./edge.ts";
 import { errorResponse } from "./errors.ts";
 import { sendAnswer } from "./send.ts";
 import { serve } from "./serve.ts";
@@ -132,7 +132,7 @@ async function answerApi(plane: DataPlane, control: ControlPlane, route: ApiRout
   res.once("close", () => controller.abort(new GatewayError("client_closed")));
   const answer = await control.answer(route, {
     headers: req.headers,
-    ip: req.socket.remoteAddress ?? "",
+    ip: clientIp(req, plane.settings.server.trustedHops),
     local: isLocal(req),
     requestId: context.state.id,
     params: context.params,

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import { isIP } from "node:net";
 import type { JsonObject } from "../dialects/canonical.ts";
 import { invalid, isObject } from "../dialects/checks.ts";
 import { GatewayError } from "../errors.ts";
@@ -116,4 +117,18 @@ export function isLocal({ socket, headers }: IncomingMessage): boolean {
   const ownPage = origin === undefined || origin === `http://${host}` || origin === `https://${host}`;
   const crossSite = headers["sec-fetch-site"] === "cross-site" || !ownPage || !loopbackName;
   return !proxied && !crossSite && remoteAddress !== undefined && /^(?:127\.|::1$|::ffff:127\.)/.test(remoteAddress);
+}
+
+/**
+ * The caller's address. Each of `trustedHops` proxies has added who it was asked by to the right of `X-Forwarded-For`; what
+ * stands further left anybody can have made up. A request that came over fewer has the address of its connection.
+ */
+export function clientIp({ socket, headers }: IncomingMessage, trustedHops: number): string {
+  const { remoteAddress = "" } = socket;
+  const forwarded = headers["x-forwarded-for"];
+  if (trustedHops === 0 || forwarded === undefined) return remoteAddress;
+  const entry = String(forwarded).split(",").at(-trustedHops)?.trim() ?? "";
+  // Some proxies add the port.
+  const address = /^\[([0-9a-f:.]+)\](?::\d+)?$/i.exec(entry)?.[1] ?? /^([\d.]+):\d+$/.exec(entry)?.[1] ?? entry;
+  return isIP(address) === 0 ? remoteAddress : address;
 }

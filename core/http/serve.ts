@@ -10,7 +10,7 @@ import { readJson } from "./body.ts";
 import type { ClientSide } from "./client-dialects.ts";
 import { ClientWriter } from "./client-writer.ts";
 import type { DataPlane } from "./data-plane.ts";
-import { checkSteering } from "./edge.ts";
+import { checkSteering, clientIp } from "./edge.ts";
 import { sendError } from "./errors.ts";
 import { pump } from "./pump.ts";
 
@@ -51,7 +51,7 @@ async function receive(
     id: requestId,
     operation: route.operation,
     dialect: dialect.name,
-    client: { ip: request.socket.remoteAddress ?? "", headers: request.headers },
+    client: { ip: clientIp(request, plane.settings.server.trustedHops), headers: request.headers },
     startedAt,
     wire,
     request: dialect.client.readRequest(route.operation, wire),
