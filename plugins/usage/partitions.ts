@@ -42,7 +42,7 @@ export async function removeBefore(db: Database, before: number): Promise<number
     for (const { name } of rows) {
       const month = /_(\d{4})_(\d{2})$/.exec(name);
       if (!month || Date.UTC(Number(month[1]), Number(month[2])) > before) continue;
-      await sql`drop table ${sql.table(name)}`.execute(tables);
+      await sql`drop table if exists ${sql.table(name)}`.execute(tables);
       removed += 1;
     }
   }
