@@ -64,16 +64,9 @@ export function checkChatRequest(body: JsonObject): ChatRequest {
     const value = body[name];
     if (value !== undefined && value !== null) check(value, name);
   }
-  checkOneMaximum(body);
   // The gateway's own word for what another dialect brought.
   if (body.foreign !== undefined) throw invalid("foreign", "is not a field of this request");
   return body as unknown as ChatRequest;
-}
-
-/** Providers differ in which of the two they heed, and what is set aside for a call has to be what it can use. */
-function checkOneMaximum({ max_tokens: older, max_completion_tokens: newer }: JsonObject): void {
-  if (older === undefined || older === null || newer === undefined || newer === null || older === newer) return;
-  throw invalid("max_tokens", 'must be the same as "max_completion_tokens", or left out');
 }
 
 function checkMessage(value: Json | undefined, path: string): void {

@@ -45,12 +45,17 @@ export function countedInput(exchange: Exchange, tokens: Tokens): number {
   return estimated ? count * 2 : count + PER_NODE;
 }
 
+/** The most output that a request names for each choice: by either name, for a provider may heed the one or the other. */
+export function askedOutput({ max_completion_tokens: newer, max_tokens: older }: ChatRequest): number | undefined {
+  return Math.max(newer ?? 0, older ?? 0) || undefined;
+}
+
 /** Most output a call can have: what it asks for, else what its model usually gives, once for each choice. */
 export function outputBound(exchange: Exchange, usual: number, catalogue: Catalogue): number {
   if (exchange.operation !== "chat") return 0;
-  const { max_completion_tokens, max_tokens, n, best_of } = exchange.request as ChatRequest & { best_of?: number | null };
-  const choices = Math.max(n ?? 1, best_of ?? 1);
-  const asked = max_completion_tokens ?? max_tokens ?? usual;
+  const request = exchange.request as ChatRequest & { best_of?: number | null };
+  const choices = Math.max(request.n ?? 1, request.best_of ?? 1);
+  const asked = askedOutput(request) ?? usual;
   const [target] = exchange.targets;
   const most = target && catalogue.find(target)?.maxOutput;
   return (most === undefined ? asked : Math.min(asked, most)) * choices;
