@@ -148,7 +148,7 @@ export function expectUnnoticed({ violations, histories, statuses, before, durin
   expect(statuses).toEqual({ 200: calls });
   expect(violations).toEqual([]);
   const well = { live: 200, ready: 200, status: "ok", degraded: [], development: 200, revoked: 401, strange: 401, unused: 200 };
-  const away = { ...well, status: "degraded", degraded: ["database"], strange: 503, unused: 503 };
+  const away = { ...well, status: "degraded", degraded: expect.arrayContaining(["database"]), strange: 503, unused: 503 };
   expect(before).toEqual({ ...well, unused: undefined });
   expect(during).toEqual(during.map(() => away));
   expect(after).toEqual(well);
