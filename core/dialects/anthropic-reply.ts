@@ -48,9 +48,13 @@ export function refusalText(details: Json | undefined): string | null {
   return isObject(details) && typeof details.explanation === "string" ? details.explanation : null;
 }
 
-/** Counts only grow: what `message_delta` says over what `message_start` said. */
+/** Counts only grow: what `message_delta` says over what `message_start` said. Until one states its output, that is uncertain. */
 export function mergeUsage(earlier: Usage | null, value: Json | undefined): Usage | null {
-  return latestUsage(earlier, readAnthropicUsage(value, earlier));
+  const merged = latestUsage(earlier, readAnthropicUsage(value, earlier));
+  if (merged === null) return null;
+  const { uncertain: _, ...settled } = merged;
+  const final = earlier !== null && isObject(value) && tokenCount(value.output_tokens) === merged.outputTokens;
+  return final ? settled : { ...settled, uncertain: true };
 }
 
 /** Canonical usage counts cached input among the input; Anthropic's does not. What is not stated again stays as it was. */

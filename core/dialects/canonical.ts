@@ -248,4 +248,6 @@ export interface Usage {
   cacheWriteTokens: number;
   /** Of the output: reasoning. */
   reasoningTokens: number;
+  /** Not the last word: stated before the answer was, or contradicted later. */
+  uncertain?: true;
 }

@@ -2,7 +2,7 @@ import type { JsonObject, Usage, WireUsage } from "./canonical.ts";
 import { isObject } from "./checks.ts";
 
 /** More tokens than any call can use: a larger number is a provider's mistake. */
-const TOKENS_LIMIT = 1_000_000_000;
+const TOKENS_LIMIT = 10_000_000;
 
 /** A stated token count, or null when it is not one: missing, negative, fractional, no number, or absurdly large. */
 export function tokenCount(value: unknown): number | null {
@@ -65,10 +65,12 @@ export function tidyWireUsage(value: unknown): WireUsage | undefined {
   };
 }
 
-/** A later statement over an earlier one of the same stream: counts only ever grow, so a smaller one is a mistake. */
+/** A later statement over an earlier one of the same stream: counts only ever grow, so with a smaller one neither can be relied on. */
 export function latestUsage(earlier: Usage | null, later: Usage | null): Usage | null {
   if (earlier === null || later === null) return later ?? earlier;
+  const shrunk = later.inputTokens < earlier.inputTokens || later.outputTokens < earlier.outputTokens;
   return {
+    ...((earlier.uncertain || later.uncertain || shrunk) && { uncertain: true }),
     inputTokens: Math.max(earlier.inputTokens, later.inputTokens),
     outputTokens: Math.max(earlier.outputTokens, later.outputTokens),
     cachedTokens: Math.max(earlier.cachedTokens, later.cachedTokens),

@@ -1,4 +1,4 @@
-import type { ChatRequest, Json, JsonObject, Usage } from "../dialects/canonical.ts";
+import type { ChatReply, ChatRequest, EmbeddingsRequest, Json, JsonObject, Usage } from "../dialects/canonical.ts";
 import type { CanonicalReply, Dialect, UpstreamDialect } from "../dialects/dialect.ts";
 import { GatewayError } from "../errors.ts";
 import type { Attempt, JsonReply, Target } from "../exchange.ts";
@@ -10,8 +10,11 @@ import type { Ids } from "../services/ids.ts";
 import type { Tokens } from "../services/tokens.ts";
 import { parseObject, readAll } from "./body.ts";
 import type { PendingResponse, UpstreamBody, UpstreamRequest, UpstreamResponse } from "./client.ts";
+import { embedded, isCredible, saysSomething } from "./credible.ts";
 import { relayError } from "./relay-error.ts";
 import { UpstreamStream } from "./stream.ts";
+
+const NOTHING: Usage = { inputTokens: 0, outputTokens: 0, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 };
 
 export interface CallServices {
   readonly providers: ReadonlyMap<string, Provider>;
@@ -200,11 +203,14 @@ class AttemptRun {
     const parsed = parseObject(raw);
     this.#attempt.firstContentAt = this.#services.clock.monotonic();
     const usage = this.#dialect.readUsage(operation, parsed);
-    if (usage) this.#attempt.usage = usage;
-    else if (operation === "chat") this.#attempt.usage = this.#estimate(raw.length, null);
-    this.#exchange.reply = new UpstreamReply(this.#provider.dialect, raw, () =>
-      this.#dialect.readReply(operation, parsed, this.#exchange.request),
-    );
+    const reply = new UpstreamReply(this.#provider.dialect, raw, () => this.#dialect.readReply(operation, parsed, this.#exchange.request));
+    this.#exchange.reply = reply;
+    if (operation === "chat") {
+      // Hardly any answer has no output, so the others are not read for this.
+      const empty = usage?.outputTokens === 0 && !saysSomething(reply.body as ChatReply);
+      this.#attempt.usage = this.#judge(usage, empty ? 0 : raw.length);
+    } else if (usage) this.#attempt.usage = usage;
+    else if (operation === "embeddings") this.#attempt.usage = this.#estimateInput();
     // A reply that will be translated is read now, while another target can still be tried.
     if (this.#provider.dialect !== this.#exchange.dialect) void this.#exchange.reply.body;
     this.#finish();
@@ -241,20 +247,38 @@ class AttemptRun {
     if (error) attempt.error = error;
     const stream = this.#stream;
     if (!stream) return;
-    if (stream.usage && !error) attempt.usage = stream.usage;
-    else if (stream.committed) attempt.usage = this.#estimate(stream.outputBytes, stream.usage, stream.outputPieces);
+    const { usage, outputBytes, outputPieces } = stream;
+    if (usage && !error) attempt.usage = this.#judge(usage, outputBytes, outputPieces);
+    else if (stream.committed) attempt.usage = this.#estimate(outputBytes, usage, outputPieces);
+  }
+
+  /** What the provider stated, or an estimate where it stated nothing or what cannot be. */
+  #judge(stated: Usage | null, outputBytes: number, pieces = 0): Usage {
+    if (stated && isCredible(stated, this.#exchange.request as ChatRequest, outputBytes)) return stated;
+    return this.#estimate(outputBytes, stated, pieces);
   }
 
   /**
    * Output at four bytes a token, and no less than a token in each of `pieces`, for numbers, code and short words have fewer
-   * bytes to one; unless the provider has stated more. Input as it stated, else counted by us.
+   * bytes to one; unless the provider has stated more that can be. Input as it stated, else counted by us.
    */
   #estimate(outputBytes: number, stated: Usage | null, pieces = 0): Usage {
     this.#exchange.estimated = true;
-    const outputTokens = Math.max(Math.ceil(outputBytes / 4), pieces, stated?.outputTokens ?? 0);
-    if (stated && stated.inputTokens > 0) return { ...stated, outputTokens };
-    const { tokens } = this.#services.tokens.request(this.#exchange.request as ChatRequest, this.#attempt.target.model);
-    return { inputTokens: tokens, outputTokens, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 };
+    const request = this.#exchange.request as ChatRequest;
+    const { uncertain: _, ...known } = stated ?? NOTHING;
+    const trusted = isCredible({ ...known, inputTokens: 1 }, request, outputBytes) ? known.outputTokens : 0;
+    const outputTokens = Math.max(Math.ceil(outputBytes / 4), pieces, trusted);
+    const reasoningTokens = Math.min(known.reasoningTokens, outputTokens);
+    if (known.inputTokens > 0) return { ...known, outputTokens, reasoningTokens };
+    const { tokens } = this.#services.tokens.request(request, this.#attempt.target.model);
+    return { ...NOTHING, inputTokens: tokens, outputTokens, reasoningTokens };
+  }
+
+  /** What was embedded, counted by us. */
+  #estimateInput(): Usage {
+    this.#exchange.estimated = true;
+    const { text, tokens } = embedded(this.#exchange.request as EmbeddingsRequest);
+    return { ...NOTHING, inputTokens: tokens + this.#services.tokens.text(text, this.#attempt.target.model).tokens };
   }
 }
 
