@@ -15,10 +15,10 @@ import {
   Tokens,
 } from "headgate";
 import { accountsOf } from "./accounts.ts";
+import type { LedgerAccount } from "./books.ts";
 import type { Need, Reservation } from "./budget.ts";
 import { clamped } from "./clamp.ts";
 import { Keeper } from "./keeper.ts";
-import type { LedgerAccount } from "./ledger.ts";
 import { Meter } from "./meter.ts";
 import { QuotaOptions } from "./options.ts";
 import { patiently } from "./patience.ts";
@@ -146,6 +146,7 @@ export const quota = definePlugin({
       async stop() {
         if (started) await keeper.stop();
         started = false;
+        news.stop();
       },
       handle(exchange, next) {
         if (exchange.operation !== "chat" && exchange.operation !== "embeddings") return next();

@@ -1,8 +1,9 @@
 import type { Clock, Database, Logger, Spool, Spools, Timer } from "headgate";
 import type { AccountSpec } from "./accounts.ts";
 import { additionalId } from "./accounts.ts";
+import type { Booked, LedgerAccount } from "./books.ts";
 import { Budget, type Charge, type Need, type Reservation, type Waiting } from "./budget.ts";
-import { type Booked, LEASE_MS, Ledger, type LedgerAccount } from "./ledger.ts";
+import { LEASE_MS, Ledger } from "./ledger.ts";
 import { type BookRecord, wholeOf, writeRecord } from "./records.ts";
 
 export interface KeeperOptions {
@@ -10,8 +11,10 @@ export interface KeeperOptions {
   readonly spools: Spools;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Told what the books say of accounts that changed, about once a second each. */
+  /** Told what the books say of accounts that changed. */
   readonly onBooked: (accounts: readonly Booked[]) => void;
+  /** Told of windows that have begun after one that was used. */
+  readonly onBegun: (accounts: readonly Booked[]) => void;
 }
 
 /** In ms: how often idle slices are looked for, how long they lie, how often leases are prolonged, and how early one counts as over. */
@@ -63,6 +66,7 @@ export class Keeper {
         for (const slice of slices) this.#budget?.booked(slice);
         this.#options.onBooked(accounts);
       },
+      onBegun: (accounts) => this.#options.onBegun(accounts),
       onProlonged: (from, lapsed) => {
         if (lapsed) this.#budget?.lapsed();
         this.#prolongedAt = from;

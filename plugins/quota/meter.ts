@@ -1,9 +1,16 @@
 import type { Attempt, Catalogue, Exchange, Outcome, Tokens } from "headgate";
+import type { LedgerAccount } from "./books.ts";
 import type { Need } from "./budget.ts";
 import { costBound, costOf, countedInput, type Estimate, inputBound, needOf, outputBound } from "./estimate.ts";
-import type { LedgerAccount } from "./ledger.ts";
 import type { QuotaOptions } from "./options.ts";
 import type { UsualOutput } from "./usual-output.ts";
+
+declare module "headgate" {
+  interface Exchange {
+    /** Input tokens as they were reckoned before the call, by a plugin that did. */
+    estimatedInput?: number;
+  }
+}
 
 export interface MeterParts {
   readonly options: QuotaOptions;
@@ -27,6 +34,7 @@ export class Meter {
       inputTokens: exact ? countedInput(exchange, tokens) : inputBound(exchange.wire),
       outputTokens: outputBound(exchange, this.usual(exchange), catalogue),
     };
+    exchange.estimatedInput = estimate.inputTokens;
     let cost = 0;
     if (accounts.some(({ unit }) => unit === "money")) {
       const bound = costBound(estimate, exchange.targets, catalogue, options.unknownPrice);

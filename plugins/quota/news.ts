@@ -1,6 +1,6 @@
-import type { Clock, Events } from "headgate";
+import type { Clock, Events, Timer } from "headgate";
+import type { Booked, LedgerAccount } from "./books.ts";
 import type { Balance } from "./budget.ts";
-import type { Booked, LedgerAccount } from "./ledger.ts";
 
 /** What the books say of one limit. Amounts in tokens, calls or nano-dollars, times in epoch ms. */
 export interface QuotaNews {
@@ -32,8 +32,9 @@ declare module "headgate" {
   }
 }
 
+const USED_EVERY_MS = 1_000;
 const BLOCKED_EVERY_MS = 1_000;
-/** Limits whose last window or refusal is remembered. */
+/** Limits whose last refusal is remembered. */
 const MOST = 20_000;
 
 /** Tells others how budgets stand, with the books' own numbers. */
@@ -41,23 +42,40 @@ export class News {
   readonly #events: Events;
   readonly #clock: Clock;
   readonly #blockedAt = new Map<string, number>();
-  /** Start of the last window in which something was booked, by limit. */
-  readonly #windows = new Map<string, number>();
+  /** Booked since the last time it was told. */
+  readonly #changed = new Map<string, Booked>();
+  #pause: Timer | undefined;
 
   constructor(events: Events, clock: Clock) {
     this.#events = events;
     this.#clock = clock;
   }
 
+  /** Tells at once, or with what else is booked within the same second. */
   booked(accounts: readonly Booked[]): void {
-    for (const account of accounts) {
-      const news = newsOf(account, account);
-      const limit = `${account.kind}:${account.subject}:${account.unit}:${account.window}`;
-      const last = this.#windows.get(limit);
-      if (last !== undefined && account.windowStart > last) this.#events.emit("quota.reset", news);
-      if (last === undefined || account.windowStart > last) keep(this.#windows, limit, account.windowStart);
-      this.#events.emit("quota.used", news);
-    }
+    for (const account of accounts) this.#changed.set(account.id, account);
+    if (!this.#pause) this.flush();
+  }
+
+  /** Tells what has not been told yet. */
+  flush(): void {
+    this.#pause?.cancel();
+    this.#pause = undefined;
+    if (this.#changed.size === 0) return;
+    for (const account of this.#changed.values()) this.#events.emit("quota.used", newsOf(account, account));
+    this.#changed.clear();
+    this.#pause = this.#clock.timer(USED_EVERY_MS, () => this.flush());
+  }
+
+  /** Tells what has not been told yet, and nothing more by itself. */
+  stop(): void {
+    this.flush();
+    this.#pause?.cancel();
+    this.#pause = undefined;
+  }
+
+  begun(accounts: readonly Booked[]): void {
+    for (const account of accounts) this.#events.emit("quota.reset", newsOf(account, account));
   }
 
   blocked(account: LedgerAccount, need: number, balance: Balance): void {

@@ -49,6 +49,12 @@ export function wholeOf({ parts }: Reservation): Charge[] {
   ]);
 }
 
+/** Of a call, across all instances and their starts. */
+export function orphanKey(record: BookRecord): string {
+  const { instance, epoch } = record.at;
+  return `${instance}:${epoch}:${"id" in record ? record.id : ""}`;
+}
+
 export function isLater({ epoch, seq }: Omit<Place, "instance">, than: Omit<Place, "instance">): boolean {
   return epoch > than.epoch || (epoch === than.epoch && seq > than.seq);
 }

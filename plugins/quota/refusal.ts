@@ -1,6 +1,6 @@
 import { GatewayError } from "headgate";
+import type { LedgerAccount } from "./books.ts";
 import type { Balance } from "./budget.ts";
-import type { LedgerAccount } from "./ledger.ts";
 import { showAmount } from "./limit-text.ts";
 
 const SUBJECTS = { user: "your", key: "this key's", team: "your team's", everyone: "this gateway's" } as const;

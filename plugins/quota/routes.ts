@@ -12,10 +12,11 @@ import {
 } from "headgate";
 import { z } from "zod";
 import { accountsOf, additionalId } from "./accounts.ts";
+import { bookedOf } from "./books.ts";
 import type { Keeper } from "./keeper.ts";
-import { bookedOf, overrideKey } from "./ledger.ts";
 import { type Limit, NANO, parseLimit, showAmount, type Unit } from "./limit-text.ts";
 import type { QuotaOptions } from "./options.ts";
+import { overrideKey } from "./overrides.ts";
 import type { Tables } from "./tables.ts";
 import type { Calendar } from "./windows.ts";
 

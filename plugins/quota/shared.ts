@@ -22,7 +22,15 @@ export function sharedOf({ clock, db, events, logger, spools }: SharedServices):
   const known = all.get(spools);
   if (known) return known;
   const news = new News(events, clock);
-  const shared = { news, keeper: new Keeper({ db, spools, clock, logger, onBooked: (accounts) => news.booked(accounts) }) };
+  const keeper = new Keeper({
+    db,
+    spools,
+    clock,
+    logger,
+    onBooked: (accounts) => news.booked(accounts),
+    onBegun: (accounts) => news.begun(accounts),
+  });
+  const shared = { news, keeper };
   all.set(spools, shared);
   return shared;
 }

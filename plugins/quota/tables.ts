@@ -23,6 +23,8 @@ export interface Tables {
    * slices have been released, `expires_at` is null and `lapses` one more.
    */
   quota_instances: { id: string; epoch: number; applied_epoch: number; applied_seq: number; expires_at: number | null; lapses: number };
+  /** `charges` is JSON; `closed_at` is when they were charged. */
+  quota_orphans: { id: string; reader: string; instance: string; charges: string; closed_at: number | null };
   quota_overrides: { kind: string; subject: string; unit: string; window: string; amount: number };
   quota_transactions: {
     id: string;
@@ -94,6 +96,17 @@ export const migrations: Migrations = {
       .addColumn("created_at", "bigint", (column) => column.notNull())
       .execute();
     await db.schema.createIndex("quota_transactions_subject").on("quota_transactions").columns(["subject", "created_at"]).execute();
+  },
+  "002_quota_orphans": async (db) => {
+    await db.schema
+      .createTable("quota_orphans")
+      .addColumn("id", "text", (column) => column.primaryKey())
+      .addColumn("reader", "text", (column) => column.notNull())
+      .addColumn("instance", "text", (column) => column.notNull())
+      .addColumn("charges", "text", (column) => column.notNull())
+      .addColumn("closed_at", "bigint")
+      .execute();
+    await db.schema.createIndex("quota_orphans_reader").on("quota_orphans").columns(["reader", "closed_at"]).execute();
   },
 };
 
