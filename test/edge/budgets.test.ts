@@ -145,6 +145,19 @@ describe("D8: bad numbers", () => {
       expect([used, reserved]).toEqual([0, expect.toSatisfy((held: number) => held >= 0)]);
   });
 
+  it("that name the output's maximum twice are shortened under both names", async () => {
+    const providers = [scripted("scripted", "openai-chat", upstream.url)];
+    await start({ plans: { default: ["1000 tokens/day"] }, clampOutput: true }, { providers });
+    const { key } = await gateway.join();
+    const limits = { max_tokens: 5_000, max_completion_tokens: 3_000 };
+    expect((await gateway.call("POST", CHAT, key, { model: "m", messages, ...limits })).status).toBe(200);
+    const sent = (await upstream.call(0)).json as typeof limits;
+    for (const limit of [sent.max_tokens, sent.max_completion_tokens]) {
+      expect(limit).toBeGreaterThan(900);
+      expect(limit).toBeLessThan(1_000);
+    }
+  });
+
   it("of whatever kind never leave a budget below zero or above its limit", async () => {
     await start({ plans: { default: ["2000 tokens/day", "30 requests/day"] } });
     const member = await gateway.join();
