@@ -1,11 +1,12 @@
 import { once } from "node:events";
-import { connect } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { bind, Logger } from "headgate";
 import { openai } from "headgate/providers";
-import { answerIn, FaultProxy, gate, ScriptedUpstream, type TestGateway } from "headgate/testing";
+import { answerIn, FakeLogger, FaultProxy, gate, ScriptedUpstream, startGateway, type TestGateway } from "headgate/testing";
 import { describe, expect, it, vi } from "vitest";
-import { ask, passed, redis, running, start } from "../../test/support/rate-rig.ts";
-import { hasRedis } from "../../test/support/redis.ts";
+import { ask, limited, passed, redis, running, start } from "../../test/support/rate-rig.ts";
+import { hasRedis, startRedis } from "../../test/support/redis.ts";
 
 describe.skipIf(!hasRedis)("limits shared through Redis", () => {
   it("D14: hold over two gateways: 200 at once on a limit of 50", async () => {
@@ -188,7 +189,8 @@ describe.skipIf(!hasRedis)("limits shared through Redis", () => {
     const hold = gate();
     const whole = answerIn("openai-chat", { text: "Yes" });
     const posts = () => upstream.calls.filter(({ method }) => method === "POST").length;
-    upstream.always((call) => ({ ...whole(call), ...(posts() === 1 && { wait: hold }) }));
+    const holds = (text: string) => text.includes("hold");
+    upstream.always((call) => ({ ...whole(call), ...(holds(call.body) && { wait: hold }) }));
     const config = {
       redis: server.url,
       providers: [openai({ baseUrl: `${upstream.url}/v1`, apiKey: "k" })],
@@ -198,8 +200,9 @@ describe.skipIf(!hasRedis)("limits shared through Redis", () => {
     for (const { url } of [one, two]) {
       await warm(url);
     }
-    const first = ask(one.url);
-    await vi.waitFor(() => expect(posts()).toBe(1));
+    const before = posts();
+    const first = ask(one.url, { body: { messages: [{ role: "user", content: "hold" }] } });
+    await vi.waitFor(() => expect(posts()).toBe(before + 1));
     expect((await ask(two.url)).status).toBe(429);
     await command(server.port, "FLUSHALL");
     // Any call, or the next beat, tells the first gateway of it.
@@ -208,6 +211,52 @@ describe.skipIf(!hasRedis)("limits shared through Redis", () => {
     hold.open();
     expect((await first).status).toBe(200);
     await vi.waitFor(async () => expect((await ask(two.url)).status).toBe(200), { timeout: 2_000, interval: 20 });
+  });
+
+  it.each([
+    "READONLY You can't write against a read only replica.",
+    "OOM command not allowed when used memory > 'maxmemory'.",
+    "LOADING Redis is loading the dataset in memory",
+    "ERR unknown command 'EVALSHA'",
+  ])("A5: go on in this process when Redis says %s, and are shared again when it does not", async (no) => {
+    const server = await redis();
+    let refusing = false;
+    const proxy = await fakeErrors(server.port, () => (refusing ? no : undefined));
+    running.push(proxy);
+    const { url } = await start(["5 requests/hour"], { redis: `redis://127.0.0.1:${proxy.port}` });
+    await warm(url);
+    refusing = true;
+    const { status, headers } = await ask(url);
+    expect([status, headers.get("x-headgate-ratelimit-mode")]).toEqual([200, "local"]);
+    expect(await passed([url], 10)).toBe(4);
+    refusing = false;
+    await warm(url);
+  });
+
+  it("A5: are counted by EVAL where Redis has forgotten the scripts", async () => {
+    const server = await redis();
+    const { url } = await start(["3 requests/hour"], { redis: server.url });
+    await warm(url);
+    for (let n = 0; n < 3; n++) {
+      await command(server.port, "SCRIPT FLUSH");
+      const { status, headers } = await ask(url);
+      expect([status, headers.get("x-headgate-ratelimit-mode")]).toEqual([200, "redis"]);
+    }
+    expect(await passed([url], 3)).toBe(0);
+  });
+
+  it("A3: are local with a wrong password, and say so once in a while", async () => {
+    const server = await startRedis({ password: "right" });
+    running.push(server);
+    const logger = new FakeLogger();
+    const gateway = await startGateway(limited(["3 requests/hour"], { redis: `redis://:wrong@127.0.0.1:${server.port}` }), [
+      bind(Logger, logger),
+    ]);
+    running.push(gateway);
+    await sleep(500);
+    expect(await passed([gateway.url], 20)).toBe(3);
+    expect(logger.lines.filter(({ message }) => message.includes("Redis"))).toHaveLength(1);
+    expect(JSON.stringify(logger.lines)).not.toContain("wrong@");
   });
 });
 
@@ -235,4 +284,28 @@ async function command(port: number, word: string): Promise<void> {
   const socket = connect(port, "127.0.0.1").end(`${word}\r\n`);
   await once(socket, "data");
   socket.destroy();
+}
+
+/** Before a real Redis: answers scripts with an error, as long as there is one to say, and passes all else on. */
+async function fakeErrors(port: number, error: () => string | undefined): Promise<{ port: number; stop(): Promise<void> }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const behind = connect(port, "127.0.0.1");
+    for (const socket of [client, behind]) sockets.add(socket.on("error", () => undefined));
+    behind.pipe(client);
+    client.on("data", (data: Buffer) => {
+      const no = error();
+      const scripts = no === undefined ? 0 : (data.toString("latin1").match(/\$(?:7|4)\r\n(?:EVALSHA|EVAL)\r\n/gi) ?? []).length;
+      if (scripts > 0) client.write(`-${no}\r\n`.repeat(scripts));
+      else behind.write(data);
+    });
+    client.on("close", () => behind.destroy());
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const stop = async () => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+    await once(server, "close");
+  };
+  return { port: (server.address() as AddressInfo).port, stop };
 }
