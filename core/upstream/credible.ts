@@ -10,7 +10,8 @@ const MOST_UNSEEN = 200_000;
 export function isCredible(stated: Usage, request: ChatRequest, bytes: number): boolean {
   if (stated.uncertain || stated.inputTokens === 0) return false;
   if (stated.outputTokens === 0) return bytes === 0;
-  const most = (request.max_completion_tokens ?? request.max_tokens ?? MOST_UNSEEN) * (request.n ?? 1);
+  const maximum = Math.max(request.max_completion_tokens ?? 0, request.max_tokens ?? 0) || MOST_UNSEEN;
+  const most = maximum * (request.n ?? 1);
   return stated.outputTokens <= Math.max(bytes, most);
 }
 
