@@ -93,8 +93,8 @@ export function costOf(
   return Math.ceil((usage.inputTokens * unknownPrice.input + usage.outputTokens * unknownPrice.output) * 1_000);
 }
 
-/** The part of an estimate that a unit counts. */
-export function needOf(unit: Unit, estimate: Estimate, cost: number): number {
-  if (unit === "requests") return 1;
-  return unit === "tokens" ? estimate.inputTokens + estimate.outputTokens : cost;
+/** The part of an estimate that a unit counts: a whole number, beyond every limit where the request's own numbers were no amount. */
+export function needOf(unit: Unit, { inputTokens, outputTokens }: Estimate, cost: number): number {
+  const need = unit === "requests" ? 1 : unit === "tokens" ? inputTokens + outputTokens : cost;
+  return need >= 0 && need <= Number.MAX_SAFE_INTEGER ? Math.ceil(need) : Number.MAX_SAFE_INTEGER;
 }

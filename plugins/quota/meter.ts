@@ -58,6 +58,10 @@ export class Meter {
       const cached = attempts.length === 0 && outcome.kind === "complete" && reply !== undefined;
       return cached && options.chargeCacheHits ? reserved : () => 0;
     }
+    // What is no amount must neither give anything back nor hide behind what is one.
+    if (!worked.every(({ usage }) => isWhole(usage?.inputTokens) && isWhole(usage?.outputTokens))) {
+      return (account) => (account.unit === "requests" ? 1 : reserved(account));
+    }
     const tokens = worked.reduce((sum, { usage }) => sum + (usage?.inputTokens ?? 0) + (usage?.outputTokens ?? 0), 0);
     return (account) => {
       if (account.unit === "requests") return 1;
@@ -70,4 +74,8 @@ export class Meter {
   #cost({ target, usage }: Attempt, catalogue: Catalogue, otherwise: () => number): number {
     return (usage && costOf(usage, target, catalogue, this.#parts.options.unknownPrice)) ?? otherwise();
   }
+}
+
+function isWhole(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

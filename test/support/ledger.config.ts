@@ -21,6 +21,7 @@ export default defineGateway({
       plans: {
         small: ["5000 tokens once"],
         large: ["900M tokens once", "$9000 once", "1000000 requests once"],
+        twenty: ["20 requests once"],
       },
     }),
   ],

@@ -1,0 +1,74 @@
+import fc from "fast-check";
+import { type Catalogue, type ChatRequest, Tokens } from "headgate";
+import { simulator } from "headgate/providers";
+import { exchange, startGateway } from "headgate/testing";
+import { get_encoding } from "tiktoken";
+import { expect, it, onTestFinished, test } from "vitest";
+import { Scope } from "../../core/di.ts";
+import { countedInput, inputBound, needOf, outputBound } from "./estimate.ts";
+
+const MB = 1_000_000;
+const KILLERS = {
+  "one letter": "a".repeat(MB),
+  underscores: "_".repeat(100_000),
+  Chinese: "漢字仮名交じり文".repeat(5_000),
+  "joined emoji": "👩‍👩‍👧‍👦🏳️‍🌈".repeat(3_000),
+  "white space": " \n\t \u00a0".repeat(20_000),
+  zalgo: "Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚a̴̵̜̰͔ͫ͗͢".repeat(PIECE),
+  base64: Buffer.from(Uint8Array.from({ length: 300_000 }, (_, n) => (n * 7919) % 251)).toString("base64"),
+  "control characters": "\u0001\u007f\ufffd".repeat(10_000),
+};
+const PIECE = 200;
+const tokens = new Scope().get(Tokens);
+const encoding = get_encoding("o200k_base");
+
+test.each(Object.entries(KILLERS))("F6: never less is set aside than there are tokens: %s", (_, text) => {
+  // Encodes piece by piece, which is never less than at once and spares the tokenizer its quadratic cases.
+  let exact = 0;
+  for (let at = 0; at < text.length; at += PIECE) exact += encoding.encode(text.slice(at, at + PIECE), [], []).length;
+  const call = exchange({ request: { messages: [{ role: "user", content: text }] } });
+  const pieces = Math.ceil(text.length / PIECE);
+  expect(inputBound(call.wire)).toBeGreaterThanOrEqual(exact - pieces);
+  expect(countedInput(call, tokens)).toBeGreaterThanOrEqual(exact - pieces);
+});
+
+const number = fc.oneof(
+  fc.integer(),
+  fc.double(),
+  fc.constantFrom(-1, 0, 1.5, Number.POSITIVE_INFINITY, 2 ** 53 + 1, 1e9, null, undefined),
+);
+
+it("D8: no number in a request makes a negative or an unsafe reservation", () => {
+  const catalogue = { find: () => undefined } as unknown as Catalogue;
+  fc.assert(
+    fc.property(number, number, number, number, (max_tokens, max_completion_tokens, n, best_of) => {
+      const call = exchange({ request: { max_tokens, max_completion_tokens, n, best_of } as Partial<ChatRequest> });
+      const estimate = { inputTokens: inputBound(call.wire), outputTokens: outputBound(call, 1_000, catalogue) };
+      for (const unit of ["tokens", "money", "requests"] as const) {
+        const need = needOf(unit, estimate, estimate.outputTokens * 1_000);
+        expect(Number.isSafeInteger(need) && need >= 0, `${need}`).toBe(true);
+      }
+      expect(needOf("tokens", estimate, 0)).toBeGreaterThan(0);
+    }),
+  );
+});
+
+test.each([
+  ["max_tokens", -1],
+  ["max_tokens", 0],
+  ["max_tokens", 1.5],
+  ["max_tokens", "100"],
+  ["max_tokens", 2 ** 53 + 1],
+  ["n", 1e9],
+  ["n", -1],
+  ["messages", []],
+])("D8: the edge refuses %s %j, and names it", async (name, value) => {
+  const gateway = await startGateway({ providers: [simulator({ speed: 0 })], models: { fast: "simulator/sim-small" }, plugins: [] });
+  onTestFinished(() => gateway.stop());
+  const response = await fetch(`${gateway.url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ model: "fast", messages: [{ role: "user", content: "Hi" }], [name]: value }),
+  });
+  expect([response.status, ((await response.json()) as { error: { param: string } }).error.param]).toEqual([400, name]);
+});
