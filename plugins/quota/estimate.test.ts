@@ -14,7 +14,7 @@ const KILLERS = {
   Chinese: "漢字仮名交じり文".repeat(5_000),
   "joined emoji": "👩‍👩‍👧‍👦🏳️‍🌈".repeat(3_000),
   "white space": " \n\t \u00a0".repeat(20_000),
-  zalgo: "Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚a̴̵̜̰͔ͫ͗͢".repeat(PIECE),
+  zalgo: "Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚a̴̵̜̰͔ͫ͗͢".repeat(2_000),
   base64: Buffer.from(Uint8Array.from({ length: 300_000 }, (_, n) => (n * 7919) % 251)).toString("base64"),
   "control characters": "\u0001\u007f\ufffd".repeat(10_000),
 };
