@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CLIENT_DIALECTS } from "../../core/http/client-dialects.ts";
 import { expectError, shapeOf } from "../support/error-body.ts";
-import { type Members, startMembers } from "../support/members.ts";
+import { type Members, retrying, startMembers } from "../support/members.ts";
 import { sendRaw } from "../support/raw-http.ts";
 
 const routes = CLIENT_DIALECTS.flatMap(({ client }) => client.routes);
@@ -111,10 +111,12 @@ async function ask({ method, operation }: Pick<Route, "method" | "operation">, t
   const body = content ? JSON.stringify({ ...content, ...extra }) : "";
   const lines = [`${method} ${target} HTTP/1.1`, "host: gateway", ...(key ? [`authorization: Bearer ${key}`] : [])];
   if (content) lines.push("content-type: application/json", `content-length: ${Buffer.byteLength(body)}`);
-  const { responses } = await sendRaw(gateway.port, `${lines.join("\r\n")}\r\n\r\n${body}`, { responses: 1 });
-  const [answer] = responses;
-  if (!answer) throw new Error(`no answer to ${target}`);
-  return answer;
+  return retrying(async () => {
+    const { responses } = await sendRaw(gateway.port, `${lines.join("\r\n")}\r\n\r\n${body}`, { responses: 1 });
+    const [answer] = responses;
+    if (!answer) throw new Error(`no answer to ${target}`);
+    return answer;
+  });
 }
 
 const VERDICTS: Readonly<Record<string, number>> = {

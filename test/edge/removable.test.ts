@@ -2,6 +2,7 @@ import * as plugins from "headgate/plugins";
 import { simulator } from "headgate/providers";
 import { startGateway } from "headgate/testing";
 import { describe, expect, it } from "vitest";
+import config from "../../gateway.config.ts";
 import { allPlugins } from "../support/all-plugins.ts";
 import { CHAT, MESSAGES } from "../support/edge.ts";
 
@@ -40,6 +41,11 @@ describe("a gateway serves with any single plugin removed", () => {
     const rest = chain().filter((plugin) => nameOf(plugin) !== name);
     expect(rest).toHaveLength(Object.keys(plugins).length - 1);
     await expectToServe(rest);
+  });
+
+  it("all of which stand in the shipped config", () => {
+    const shipped = (config.plugins as ReturnType<typeof chain>).map(nameOf);
+    expect(shipped.toSorted()).toEqual(chain().map(nameOf).toSorted());
   });
 
   it("with all of them, and with none", async () => {

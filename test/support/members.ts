@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import type { Binding, GatewayConfig, Role } from "headgate";
 import { simulator } from "headgate/providers";
 import { startGateway, type TestGateway } from "headgate/testing";
@@ -37,6 +38,16 @@ export interface Members {
   stop(): Promise<void>;
 }
 
+/** Sends again while the machine is so busy that the database does not answer in time, as clients do. */
+export async function retrying<Response extends { readonly status: number }>(send: () => Promise<Response>): Promise<Response> {
+  for (let turn = 0; turn < 50; turn += 1) {
+    const response = await send();
+    if (response.status !== 503) return response;
+    await setTimeout(100);
+  }
+  return send();
+}
+
 type Options = NonNullable<Parameters<typeof allPlugins>[0]>;
 
 export async function startMembers(
@@ -52,7 +63,9 @@ export async function startMembers(
   const send = async (method: string, path: string, body: object | string | undefined, headers: Readonly<Record<string, string>>) => {
     const content = body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body);
     const sent = { ...(content !== undefined && { "content-type": "application/json" }), ...headers };
-    const response = await fetch(gateway.url + path, { method, headers: sent, ...(content !== undefined && { body: content }) });
+    const response = await retrying(() =>
+      fetch(gateway.url + path, { method, headers: sent, ...(content !== undefined && { body: content }) }),
+    );
     const text = await response.text();
     const isJson = response.headers.get("content-type") === "application/json";
     return {
