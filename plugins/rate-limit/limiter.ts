@@ -15,6 +15,8 @@ export interface Held {
   readonly shared: readonly number[] | undefined;
   /** Whether Redis may hold places of it. */
   inRedis: boolean;
+  /** Its place among those in flight; -1 where no limit counts it as such. */
+  place: number;
 }
 
 /** `mode`: who decided. */
@@ -36,7 +38,8 @@ export class Limiter {
   readonly #local: LocalCounters;
   readonly #shared: SharedCounters;
   readonly #name: string;
-  readonly #held = new Set<Held>();
+  /** In no order. An array, because a long-lived Set keeps the short-lived alive in its outgrown tables. */
+  readonly #held: Held[] = [];
   /** Those of the chains that use it; the newest counts. */
   readonly #scripts: Scripts[] = [];
   #calls = 0;
@@ -57,7 +60,7 @@ export class Limiter {
 
   /** Calls that a limit counts as in flight. */
   get inFlight(): number {
-    return this.#held.size;
+    return this.#held.length;
   }
 
   /** Whether Redis is configured, and not there. */
@@ -107,7 +110,7 @@ export class Limiter {
     const verdict = this.#local.take(claims, this.#share);
     if (verdict.kind === "refused") return { mode: "local", ...verdict };
     const { standings, slots } = verdict;
-    return { mode: "local", kind: "admitted", standings, held: this.#hold({ call, claims, slots, shared: undefined, inRedis }) };
+    return { mode: "local", kind: "admitted", standings, held: this.#hold({ call, claims, slots, shared: undefined, inRedis, place: -1 }) };
   }
 
   async #together(claims: readonly Claim[], call: string): Promise<Decision> {
@@ -126,18 +129,27 @@ export class Limiter {
       this.#shared.settle(claims.map(({ key, cost }, at) => ({ key, call, slot: verdict.slots[at] as number, by: -cost })));
       return { mode: "redis", ...own };
     }
-    const held = this.#hold({ call, claims, slots: own.slots, shared: verdict.slots, inRedis: true });
+    const held = this.#hold({ call, claims, slots: own.slots, shared: verdict.slots, inRedis: true, place: -1 });
     return { mode: "redis", kind: "admitted", standings: verdict.standings, held };
   }
 
   #hold(held: Held): Held {
-    if (held.claims.some(({ windowMs }) => windowMs === 0)) this.#held.add(held);
+    if (held.claims.some(({ windowMs }) => windowMs === 0)) held.place = this.#held.push(held) - 1;
     return held;
+  }
+
+  /** The last one takes the place of the one that goes. */
+  #drop(held: Held): void {
+    if (held.place < 0) return;
+    const last = this.#held.pop();
+    if (!last || last === held) return;
+    this.#held[held.place] = last;
+    last.place = held.place;
   }
 
   #end(held: Held, change: (claim: Claim) => number): void {
     const { call, claims, slots, shared, inRedis } = held;
-    this.#held.delete(held);
+    this.#drop(held);
     const corrections: Correction[] = [];
     for (let at = 0; at < claims.length; at++) {
       const claim = claims[at] as Claim;
