@@ -34,8 +34,8 @@ it.skipIf(!hasPostgres)(
     };
     const statuses = await Promise.all(Array.from({ length: 200 }, (_, n) => ask(n)));
     const count = (wanted: number) => statuses.filter((status) => status === wanted).length;
-  expect([count(200), count(429)]).toEqual([20, 180]);
-  expect(upstream.calls).toHaveLength(20);
+    expect([count(200), count(429)]).toEqual([20, 180]);
+    expect(upstream.calls).toHaveLength(20);
   },
   120_000,
 );
