@@ -9,7 +9,7 @@ export type RedisClient = ReturnType<typeof createClient>;
 const TURNS = 4;
 const TURN_MS = 25;
 /** Turns after which it is over even when none of them was on time. */
-const MOST_TURNS = 8;
+const MOST_TURNS = 6;
 /** Failures in a row after which no call asks Redis until a probe in the background got through. */
 const FAILURES = 3;
 /** First and longest pause between probes, which begin with the first failure; in ms. */
