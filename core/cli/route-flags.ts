@@ -23,7 +23,7 @@ export interface Flag {
 }
 
 /** Flags that every command of a route takes. */
-export const COMMON_FLAGS = {
+const COMMON_FLAGS = {
   config: { type: "string", describe: "Config file, or the folder it is in; the working folder by default" },
   url: { type: "string", describe: "Base URL of a running gateway to ask, instead of working on this machine" },
   key: { type: "string", describe: "Key for it; HEADGATE_KEY by default" },

@@ -32,4 +32,4 @@ export {
   type Wait,
 } from "./scripted-upstream.ts";
 export { cut, forever, type Gate, gate, gzipBomb, hugeLine, json, redirect, silence, silenceAfterHead, sse } from "./scripts.ts";
-export { FAKE_TOKENS, FakeKeyValue, FakeLogger, type FakeServices, fakeServices, type LogLine } from "./services.ts";
+export { FAKE_TOKENS, FakeKeyValue, FakeLogger, type FakeServices, FakeSpools, fakeServices, type LogLine } from "./services.ts";

@@ -127,7 +127,7 @@ export function nameOf({ email, name, external_id, id }: UserRow): string {
   return email ?? name ?? external_id ?? id;
 }
 
-export function lower(one: Role, other: Role): Role {
+function lower(one: Role, other: Role): Role {
   return ROLES.indexOf(one) < ROLES.indexOf(other) ? one : other;
 }
 

@@ -4,7 +4,7 @@ import { didYouMean } from "headgate";
 export type Unit = "requests" | "tokens" | "in flight";
 /** Whose calls it counts together. */
 export const SCOPES = ["key", "user", "team", "ip", "model", "route", "everyone"] as const;
-export type Scope = (typeof SCOPES)[number];
+type Scope = (typeof SCOPES)[number];
 export const WINDOWS = ["second", "minute", "hour", "day"] as const;
 export type Window = (typeof WINDOWS)[number];
 

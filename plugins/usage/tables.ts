@@ -11,7 +11,7 @@ export interface Tables {
   usage_contents: { id: string; created_at: number; prompt: string; answer: string | null };
 }
 
-export interface ExchangeRow extends Row {
+interface ExchangeRow extends Row {
   id: string;
   created_at: number;
   user_id: string | null;
@@ -89,6 +89,7 @@ export const migrations: Migrations = {
     }
     await db.schema.createIndex("usage_exchanges_created").on("usage_exchanges").columns(["created_at", "id"]).execute();
     await db.schema.createIndex("usage_exchanges_user").on("usage_exchanges").columns(["user_id", "created_at"]).execute();
+    await db.schema.createIndex("usage_exchanges_key").on("usage_exchanges").columns(["key_id", "created_at"]).execute();
     await db.schema.createIndex("usage_attempts_exchange").on("usage_attempts").column("exchange_id").execute();
     await db.schema
       .createTable("usage_contents")

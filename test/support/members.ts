@@ -6,7 +6,7 @@ import { allPlugins } from "./all-plugins.ts";
 import type { Answered } from "./error-body.ts";
 
 /** As if from elsewhere: on this machine more is allowed. */
-export const AWAY = { "x-forwarded-for": "203.0.113.9" };
+const AWAY = { "x-forwarded-for": "203.0.113.9" };
 const DEVELOPMENT_KEY = "hg_dev_of_the_members_0123456789";
 
 // biome-ignore lint/suspicious/noExplicitAny: bodies are looked at by the tests' own expectations

@@ -11,14 +11,14 @@ export interface WorkerSettings {
   readonly readOnly: boolean;
 }
 
-export interface Statement {
+interface Statement {
   readonly id: number;
   readonly sql: string;
   readonly parameters: readonly unknown[];
 }
 
 /** A statement to be run for each of a JSON list of lists; answers the first cells of those that changed something. */
-export interface ManyStatements {
+interface ManyStatements {
   readonly id: number;
   readonly sql: string;
   readonly rows: string;
