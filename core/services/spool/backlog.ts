@@ -3,35 +3,72 @@ import { readLines } from "./segment.ts";
 
 /** Bytes read at once. */
 const PIECE = 1024 * 1024;
+const LF = 0x0a;
 
-/** Reads segments from where one stopped, piece by piece: what is too much for memory waits in its file. */
+export interface Piece {
+  readonly records: string[];
+  /** Lines whose checksum is not theirs. */
+  readonly bad: number;
+  /** The file ended here, as it was then. */
+  readonly done: boolean;
+  /** What is left at its end is a line that never became whole. */
+  readonly torn: boolean;
+}
+
+/** Reads a segment from where one stopped, piece by piece: what is too much for memory waits in its file. */
 export class SegmentReader {
   readonly path: string;
-  #at = 0;
+  #at: number;
 
   constructor(path: string, at = 0) {
     this.path = path;
     this.#at = at;
   }
 
-  /** The next records, none at the end; `torn` when the rest is a line that never became whole. */
-  next(): { records: string[]; bad: number; torn: boolean } {
-    const file = openSync(this.path, "r");
-    try {
+  /** Bytes that were read. */
+  get at(): number {
+    return this.#at;
+  }
+
+  /** The next records. Throws when the file cannot be read. */
+  next(): Piece {
+    return reading(this.path, (file) => {
       for (let size = PIECE; ; size *= 2) {
         const piece = Buffer.allocUnsafe(size);
         const length = readSync(file, piece, 0, size, this.#at);
         const { records, bad, end } = readLines(piece.subarray(0, length));
-        const atEnd = length < size;
+        const done = length < size;
         // A record longer than the piece: look again with more room.
-        if (end === 0 && !atEnd) continue;
+        if (end === 0 && !done) continue;
         this.#at += end;
-        if (records.length > 0) return { records, bad, torn: false };
-        if (atEnd) return { records, bad, torn: end < length };
-        if (bad > 0) return { records, bad, torn: false };
+        return { records, bad, done, torn: done && end < length };
       }
-    } finally {
-      closeSync(file);
-    }
+    });
+  }
+}
+
+/** Lines in a file; 0 when it cannot be read, which shows when its turn comes. */
+export function countLines(path: string): number {
+  try {
+    return reading(path, (file) => {
+      const piece = Buffer.allocUnsafe(PIECE);
+      let lines = 0;
+      for (let length = readSync(file, piece); length > 0; length = readSync(file, piece)) {
+        const bytes = piece.subarray(0, length);
+        for (let at = bytes.indexOf(LF); at >= 0; at = bytes.indexOf(LF, at + 1)) lines += 1;
+      }
+      return lines;
+    });
+  } catch {
+    return 0;
+  }
+}
+
+function reading<T>(path: string, use: (file: number) => T): T {
+  const file = openSync(path, "r");
+  try {
+    return use(file);
+  } finally {
+    closeSync(file);
   }
 }

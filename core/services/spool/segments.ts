@@ -1,45 +1,52 @@
-import { closeSync, fdatasync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { OpenFile } from "./open-file.ts";
 import { segmentsIn } from "./slot.ts";
 
-/** A file that is written no more, or the one that is. */
+/** A file that is written no more, or the one that is. Numbers grow with age left behind: the oldest has the least. */
 export interface Segment {
+  readonly number: number;
   readonly path: string;
 }
 
-/** Stands for the file being written while there cannot be one. */
-const NOWHERE: Segment = { path: "" };
-
-/** The files of one spool, oldest first; the last is the one being written. */
+/** The files of one spool, oldest first; the last is the one being written, when there can be one. */
 export class Segments {
   readonly #folder: string;
+  readonly #onError: (error: unknown) => void;
   readonly #all: Segment[];
-  #number: number;
-  #file: number | undefined;
-  /** Whether a write failed half-way, so that the next begins with a line feed. */
-  #torn = false;
-  #syncing = false;
-  #unsynced = false;
-  size = 0;
+  #last: number;
+  #file: OpenFile | undefined;
 
-  constructor(folder: string) {
+  /** `onError` hears of what failed and can be tried again or done without. */
+  constructor(folder: string, onError: (error: unknown) => void) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     this.#folder = folder;
-    const names = segmentsIn(folder);
-    this.#all = names.map((name) => ({ path: join(folder, name) }));
-    this.#number = Number.parseInt(names.at(-1) ?? "0", 10);
+    this.#onError = onError;
+    this.#all = segmentsIn(folder).map((name) => ({ number: Number.parseInt(name, 10), path: join(folder, name) }));
+    this.#last = this.#all.at(-1)?.number ?? 0;
   }
 
-  get active(): Segment {
-    return this.#file === undefined ? NOWHERE : (this.#all.at(-1) as Segment);
+  get all(): readonly Segment[] {
+    return this.#all;
   }
 
-  get oldest(): Segment | undefined {
-    return this.#all[0];
+  /** The one being written. */
+  get active(): Segment | undefined {
+    return this.#file && this.#all.at(-1);
   }
 
-  after(segment: Segment): Segment | undefined {
-    return this.#all[this.#all.indexOf(segment) + 1];
+  /** Bytes in it. */
+  get size(): number {
+    return this.#file?.size ?? 0;
+  }
+
+  /** What is written from now on is in the file of this number, or a later one. */
+  get number(): number {
+    return this.#file ? this.#last : this.#last + 1;
+  }
+
+  after({ number }: Segment): Segment | undefined {
+    return this.#all.find((each) => each.number > number);
   }
 
   /** A path for a file from elsewhere, which counts as written after those that are there. */
@@ -49,60 +56,69 @@ export class Segments {
 
   /** Goes on in a new file. Throws, changing nothing, when there cannot be one. */
   rotate(): void {
-    const path = this.#path(this.#number + 1);
-    const file = openSync(path, "a", 0o600);
-    if (this.#file !== undefined) closeSync(this.#file);
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    const file = new OpenFile(this.#path(this.#last + 1), this.#onError);
+    this.#file?.retire();
     this.#file = file;
     this.#add();
-    this.#torn = false;
-    this.size = 0;
   }
 
   /** Appends; throws when not all of it could be written. */
   write(text: string): void {
-    if (this.#file === undefined) this.rotate();
-    const bytes = Buffer.from(this.#torn ? `\n${text}` : text);
-    let at = 0;
+    if (!this.#file) this.rotate();
+    this.#file?.write(text);
+  }
+
+  /** Puts on disk what was written, in the background. False when the file is not there any more: the next write makes another. */
+  sync(): boolean {
+    if (this.#file?.removed) {
+      this.#file.discard();
+      this.#file = undefined;
+      this.#all.pop();
+      return false;
+    }
+    this.#file?.sync();
+    return true;
+  }
+
+  /** Takes a file that cannot be read out of the way, for someone to look at. */
+  setAside({ number, path }: Segment): void {
+    if (this.#file && number === this.#last) {
+      this.#file.retire();
+      this.#file = undefined;
+    }
+    const at = this.#all.findIndex((each) => each.number === number);
+    if (at >= 0) this.#all.splice(at, 1);
     try {
-      while (at < bytes.length) at += writeSync(this.#file as number, bytes, at);
-    } finally {
-      this.#torn = at < bytes.length && (at > 0 || this.#torn);
-      this.size += at;
-      this.#unsynced ||= at > 0;
+      renameSync(path, `${path}.bad`);
+    } catch (error) {
+      this.#onError(error);
     }
   }
 
-  /** Puts on disk what was written, in the background; one at a time. */
-  sync(onError: (error: Error) => void): void {
-    if (!this.#unsynced || this.#syncing || this.#file === undefined) return;
-    this.#unsynced = false;
-    this.#syncing = true;
-    fdatasync(this.#file, (error) => {
-      this.#syncing = false;
-      // The file may have been closed meanwhile, with all of it delivered.
-      if (error && error.code !== "EBADF") onError(error);
-    });
+  /** Removes the files of lesser numbers. */
+  dropBefore(number: number): void {
+    try {
+      for (let first = this.#all[0]; first && first.number < number; first = this.#all[0]) {
+        rmSync(first.path, { force: true });
+        this.#all.shift();
+      }
+    } catch (error) {
+      this.#onError(error);
+    }
   }
 
-  /** Removes the files before this one. */
-  dropBefore(segment: Segment): void {
-    while (this.#all.length > 0 && this.#all[0] !== segment) rmSync((this.#all.shift() as Segment).path, { force: true });
-  }
-
-  close(): void {
-    if (this.#file !== undefined) closeSync(this.#file);
+  /** Ends the writing; with `done`, nothing of it is needed any more, and it is removed. */
+  close(done: boolean): void {
+    if (done) this.#file?.discard();
+    else this.#file?.retire();
     this.#file = undefined;
-  }
-
-  /** Closes and removes all of them. */
-  clear(): void {
-    this.close();
-    this.dropBefore(NOWHERE);
+    if (done) this.dropBefore(Number.POSITIVE_INFINITY);
   }
 
   #add(): Segment {
-    this.#number += 1;
-    const segment = { path: this.#path(this.#number) };
+    this.#last += 1;
+    const segment = { number: this.#last, path: this.#path(this.#last) };
     this.#all.push(segment);
     return segment;
   }

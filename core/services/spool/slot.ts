@@ -13,17 +13,20 @@ export interface Slot {
 
 /** More gateways than anyone runs on one folder: a sign that something starts them over and over. */
 const MOST = 1000;
+/** For how long another may look through the folders before we do so all the same, in ms. */
+const PATIENCE = 2_000;
 
 /** Takes a slot below `<data>/instances`. Throws when the folder cannot be written. */
 export function claimSlot(data: string): Slot {
-  const root = join(data, "instances");
-  for (let number = 0; number < MOST; number++) {
-    const folder = join(root, String(number));
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const release = tryLock(join(folder, "lock"));
-    if (release) return { folder, id: identity(folder), release };
-  }
-  throw new Error(`all ${MOST} instance folders in ${root} are in use`);
+  return alone(data, (root) => {
+    for (let number = 0; number < MOST; number++) {
+      const folder = join(root, String(number));
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      const release = tryLock(join(folder, "lock"));
+      if (release) return { folder, id: identity(folder), release };
+    }
+    throw new Error(`all ${MOST} instance folders in ${root} are in use`);
+  });
 }
 
 function identity(folder: string): string {
@@ -41,21 +44,39 @@ function identity(folder: string): string {
 }
 
 /**
- * Moves the segments that processes no longer there left in a spool of this name into `folder`, under the names that
- * `place` gives.
+ * Moves the segments that processes no longer there left in a spool of this name to the paths that
+ * `place` gives; `onError` hears of what could not be moved. The folders stay: a process that comes back has to be the
+ * instance that it was, for its name is on what it left open.
  */
-export function adoptOrphans(data: string, own: Slot, spool: string, place: (path: string) => string): void {
-  const root = join(data, "instances");
-  for (const entry of readdirSync(root)) {
-    const folder = join(root, entry);
-    if (folder === own.folder) continue;
-    const release = tryLock(join(folder, "lock"));
-    if (!release) continue;
-    for (const name of segmentsIn(join(folder, spool))) {
-      const from = join(folder, spool, name);
-      renameSync(from, place(from));
+export function adoptOrphans(data: string, own: Slot, spool: string, place: () => string, onError: (error: unknown) => void): void {
+  alone(data, (root) => {
+    for (const entry of readdirSync(root, { withFileTypes: true })) {
+      const folder = join(root, entry.name);
+      if (!entry.isDirectory() || folder === own.folder) continue;
+      try {
+        const release = tryLock(join(folder, "lock"));
+        if (!release) continue;
+        try {
+          for (const name of segmentsIn(join(folder, spool))) renameSync(join(folder, spool, name), place());
+        } finally {
+          release();
+        }
+      } catch (error) {
+        onError(error);
+      }
     }
-    release();
+  });
+}
+
+/** One process at a time: a folder that is only being looked at must not seem taken to one that is starting. */
+function alone<T>(data: string, work: (root: string) => T): T {
+  const root = join(data, "instances");
+  mkdirSync(root, { recursive: true, mode: 0o700 });
+  const release = tryLock(join(root, "lock"), PATIENCE);
+  try {
+    return work(root);
+  } finally {
+    release?.();
   }
 }
 

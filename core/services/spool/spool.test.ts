@@ -35,7 +35,7 @@ interface Bench {
   settle(): Promise<void>;
 }
 
-async function open(data: string, carry?: () => readonly string[]): Promise<Bench> {
+async function open(data: string, carry?: () => readonly string[], hold?: Promise<void>): Promise<Bench> {
   const clock = new FakeClock();
   const metrics = createMetrics();
   const spools = new FileSpools(data, { clock, metrics, logger: new FakeLogger() });
@@ -45,6 +45,7 @@ async function open(data: string, carry?: () => readonly string[]): Promise<Benc
     name: "test",
     ...(carry && { carry }),
     deliver: async (records) => {
+      await hold;
       if (bench.away || delivered.length >= bench.takes) throw new Error("the database is away");
       delivered.push(...records);
     },
@@ -203,6 +204,43 @@ describe("a spool", () => {
   });
 });
 
+describe("a spool that is asked to end", () => {
+  it("does so in time when a delivery never ends, and leaves its records to the next", async () => {
+    const data = dataFolder();
+    const hanging = Promise.withResolvers<void>();
+    const bench = await open(data, undefined, hanging.promise);
+    bench.spool.append("one");
+    await bench.clock.advance(300);
+    await bench.clock.runUntil(bench.spool.close(100));
+    expect(bench.clock.monotonic()).toBeLessThan(410);
+    bench.spools.close();
+    hanging.resolve();
+    await new Promise(setImmediate);
+    const next = await open(data);
+    await next.clock.advance(100);
+    expect(next.delivered).toEqual(["one"]);
+  });
+
+  it("has drained once what was there is delivered, whatever is appended meanwhile", async () => {
+    const bench = await open(dataFolder());
+    bench.spool.append("one");
+    let appended = 0;
+    const more = bench.clock.interval(1, () => bench.spool.append(`more ${++appended}`));
+    expect(await bench.clock.runUntil(bench.spool.drained(1_000))).toBe(true);
+    expect(bench.delivered[0]).toBe("one");
+    expect(bench.clock.monotonic()).toBeLessThan(10);
+
+    bench.away = true;
+    for (let n = 0; n < 30_000; n++) bench.spool.append(`record ${n}`);
+    bench.away = false;
+    const last = `more ${appended}`;
+    expect(await bench.clock.runUntil(bench.spool.drained(10_000))).toBe(true);
+    expect(bench.delivered).toContain(last);
+    expect(bench.delivered).toContain("record 29999");
+    more.cancel();
+  });
+});
+
 describe("A13: a spool whose file ends anywhere", () => {
   const RECORDS = ["the first", 'the second, with "quotes" and ünïcödé', "the third"];
   const whole = RECORDS.map(writeLine).join("");
@@ -285,6 +323,46 @@ describe("through crashes and outages", () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it("takes any number of records in one turn while its files can be written", async () => {
+    const data = dataFolder();
+    const bench = await open(data);
+    bench.away = true;
+    for (let n = 0; n < 60_000; n++) expect(bench.spool.append(`record ${n}`)).toBe(true);
+    const next = await open(await crash(data));
+    expect(next.spool.backlog).toBe(60_000);
+    await next.clock.advance(5_000);
+    expect(next.delivered).toEqual(Array.from({ length: 60_000 }, (_, n) => `record ${n}`));
+    expect(bench.metric("headgate_spool_dropped_total")).toBe(0);
+  });
+
+  it("goes on in a new file, with all that waits, when its folder is removed", async () => {
+    const data = dataFolder();
+    const bench = await open(data, () => ["still open"]);
+    bench.away = true;
+    bench.spool.append("one");
+    await new Promise(setImmediate);
+    rmSync(join(data, "instances/0/test"), { recursive: true });
+    bench.spool.append("two");
+    await bench.clock.advance(200);
+    expect(bench.spool.append("three")).toBe(true);
+    const next = await open(await crash(data));
+    await next.clock.advance(100);
+    expect(next.delivered).toEqual(["still open", "one", "two", "three"]);
+    expect(bench.metric("headgate_spool_errors_total")).toBe(1);
+  });
+
+  it("sets a file aside that cannot be read, and goes on with the next", async () => {
+    const data = dataFolder();
+    const folder = join(data, "instances/0/test");
+    mkdirSync(join(folder, "000000000001.log"), { recursive: true });
+    writeFileSync(join(folder, "000000000002.log"), writeLine("behind it"));
+    const bench = await open(data);
+    await bench.clock.advance(100);
+    expect(bench.delivered).toEqual(["behind it"]);
+    expect(bench.metric("headgate_spool_errors_total")).toBe(1);
+    expect(readdirSync(folder)).toEqual(["000000000001.log.bad", "000000000003.log"]);
   });
 
   it("keeps records in memory while its files cannot be written, and says so", async () => {

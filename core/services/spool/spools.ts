@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import type { Spool, SpoolOptions, Spools } from "../spool.ts";
-import { FileSpool, type FileSpoolServices } from "./file-spool.ts";
+import { FileSpool } from "./file-spool.ts";
 import { Segments } from "./segments.ts";
 import { adoptOrphans, claimSlot, type Slot } from "./slot.ts";
+import { type FileSpoolServices, Trouble } from "./trouble.ts";
 
 /** Spools in files below the data folder, which is touched when the first is asked for. */
 export class FileSpools implements Spools {
@@ -28,9 +29,11 @@ export class FileSpools implements Spools {
     if (this.#open.has(options.name))
       throw new Error(`the spool "${options.name}" is open already; a plugin that stands twice needs two names`);
     const slot = this.#claimed();
-    const segments = new Segments(join(slot.folder, options.name));
-    adoptOrphans(this.#data, slot, options.name, () => segments.adopt());
-    const spool = new FileSpool(options, segments, this.#services);
+    const trouble = new Trouble(options.name, this.#services);
+    const onError = (error: unknown) => trouble.failed(error);
+    const segments = new Segments(join(slot.folder, options.name), onError);
+    adoptOrphans(this.#data, slot, options.name, () => segments.adopt(), onError);
+    const spool = new FileSpool(options, segments, this.#services.clock, trouble);
     this.#open.set(options.name, spool);
     const close = spool.close.bind(spool);
     return Object.assign(spool, {
