@@ -132,13 +132,18 @@ export class Generation implements DataPlane {
   async start(): Promise<void> {
     const plugins = this.#plugins;
     try {
-      if (plugins.usesDatabase) await prepareDatabase(plugins.scope.get(Database), plugins.migrations());
+      const prepared = plugins.usesDatabase ? prepareDatabase(plugins.scope.get(Database), plugins.migrations()) : undefined;
+      // Awaited below; until then nobody else would hear of a failure.
+      prepared?.catch(() => undefined);
+      // It has begun by now, in a thread or on a server; meanwhile this thread does what it has to do anyway.
+      await new Promise(setImmediate);
+      this.#tokens.warm?.();
+      await prepared;
       await plugins.start();
     } catch (error) {
       await this.stop();
       throw error;
     }
-    this.#tokens.warm?.();
     this.#keyValue.start?.();
     this.catalogue.start();
     this.calls.start();

@@ -78,7 +78,7 @@ export const migrations: Migrations = {
       ["usage_exchanges", EXCHANGE],
       ["usage_attempts", ATTEMPT],
     ] as const) {
-      const built = withColumns(db.schema.createTable(table), columns as readonly Column<never>[]).addPrimaryKeyConstraint(`${table}_key`, [
+      const built = withColumns(db.schema.createTable(table), columns as readonly Column<never>[]).addPrimaryKeyConstraint(`${table}_pk`, [
         "id",
         "created_at",
       ] as never);

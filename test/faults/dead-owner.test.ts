@@ -40,7 +40,7 @@ it.fails("D4: what an instance held that was killed is free after 60 s or little
   });
   const start = async (instance: string) => {
     const spools = new PromptSpools(instance);
-    const keeper = new Keeper({ db, spools, clock, logger: new FakeLogger(), onBooked: () => undefined });
+    const keeper = new Keeper({ db, spools, clock, logger: new FakeLogger(), onBooked: () => undefined, onBegun: () => undefined });
     await keeper.start();
     return { spools, keeper };
   };
