@@ -30,6 +30,11 @@ export class Answers {
     this.#now = now;
   }
 
+  /** Most characters of an answer that is kept. */
+  get largest(): number {
+    return this.#bounds.bytes / 16;
+  }
+
   find(key: string): Entry | undefined {
     const entry = this.#entries.get(key);
     if (entry?.state !== "answered" || entry.until > this.#now()) return entry;
@@ -54,7 +59,7 @@ export class Answers {
 
   keep(key: string, digest: string, answer: Answer): void {
     const { keepMs, entries, bytes } = this.#bounds;
-    if (answer.json.length > bytes / 16) return;
+    if (answer.json.length > this.largest) return;
     this.#entries.set(key, { state: "answered", digest, answer, until: this.#now() + keepMs });
     this.#answered += 1;
     this.#bytes += answer.json.length;

@@ -137,10 +137,28 @@ describe("D9: calls with the same key", () => {
     hold.open();
   });
 
-  it.each(["", "a b", "é", "x".repeat(256)])("have to be plain: %j", async (key) => {
+  it.each(["a b", "\u00e9", "x".repeat(256)])("have to be plain: %j", async (key) => {
+    const { url, calls } = await start();
+    expect((await ask(url, { key })).status).toBe(400);
+    expect(calls()).toBe(0);
+  });
+
+  it.each(["!", "~", "x".repeat(255)])("may be anything visible: %j", async (key) => {
     const { url } = await start();
-    const answer = await ask(url, { key: encodeURI(key) === key || key.length > 200 ? key : "a b" }).catch(() => undefined);
-    if (answer) expect(answer.status).toBe(400);
+    expect((await ask(url, { key })).status).toBe(200);
+  });
+
+  it("are the same whatever the order of their fields", async () => {
+    const { url, calls } = await start();
+    const bodies = [
+      '{"model":"fast","messages":[{"role":"user","content":"Hi"}]}',
+      '{"messages":[{"content":"Hi","role":"user"}],"model":"fast"}',
+    ];
+    for (const body of bodies) {
+      const headers = { "content-type": "application/json", "idempotency-key": "k-1", "x-test-user": "usr_ann" };
+      expect((await fetch(`${url}/v1/chat/completions`, { method: "POST", headers, body })).status).toBe(200);
+    }
+    expect(calls()).toBe(1);
   });
 
   it.skipIf(!hasRedis)("are answered by another instance on the same Redis", async () => {
@@ -149,7 +167,9 @@ describe("D9: calls with the same key", () => {
     const { url, open, calls } = await start(ANSWER, server.url);
     const other = await open();
     expect((await ask(url)).status).toBe(200);
-    await vi.waitFor(async () => expect((await ask(other)).replayed).toBe(true), { timeout: 3_000 });
-    expect(calls()).toBeLessThanOrEqual(2);
+    // It is there once it has been written, which the first one's client does not wait for.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect((await ask(other)).replayed).toBe(true);
+    expect(calls()).toBe(1);
   });
 });

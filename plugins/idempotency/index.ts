@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { type ChatChunk, Clock, definePlugin, type Exchange, GatewayError, KeyValue, type Next, Scripts } from "headgate";
+import { type ChatChunk, Clock, canonicalJson, definePlugin, type Exchange, GatewayError, KeyValue, type Next, Scripts } from "headgate";
 import { type Answer, Answers, type Entry } from "./answers.ts";
 import { IdempotencyOptions } from "./options.ts";
 
@@ -35,9 +35,9 @@ export const idempotency = definePlugin({
         finish(answer);
         if (scripts.shared) void keyValue.set(`idempotency:${key}`, { digest, answer }, keepMs);
       };
-      let chunks: ChatChunk[] | undefined;
+      let chunks: string[] | undefined;
       exchange.onSettled(({ kind }) => {
-        if (chunks && kind === "complete") keep({ kind: "stream", json: JSON.stringify(chunks) });
+        if (chunks && kind === "complete") keep({ kind: "stream", json: `[${chunks.join()}]` });
         else finish();
       });
       await next();
@@ -45,11 +45,17 @@ export const idempotency = definePlugin({
       if (reply?.kind === "json") keep({ kind: "json", json: JSON.stringify(reply.body) });
       if (reply?.kind !== "stream") return;
       const { stream } = reply;
-      const heard: ChatChunk[] = [];
-      chunks = heard;
+      chunks = [];
+      let size = 0;
       reply.stream = (async function* () {
         for await (const chunk of stream) {
-          heard.push(chunk);
+          if (chunks) {
+            const json = JSON.stringify(chunk);
+            size += json.length;
+            // What would not be kept need not be gathered.
+            if (size > answers.largest) chunks = undefined;
+            else chunks.push(json);
+          }
           yield chunk;
         }
       })();
@@ -64,7 +70,7 @@ export const idempotency = definePlugin({
         }
         const { caller, client, operation } = exchange;
         const key = hash("sha256", JSON.stringify([caller?.key ?? caller?.user ?? client.ip, operation, given]));
-        const digest = hash("sha256", JSON.stringify(exchange.wire));
+        const digest = hash("sha256", canonicalJson(exchange.wire));
         for (;;) {
           const found = await find(key);
           // Another call may have begun meanwhile.
