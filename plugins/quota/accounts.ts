@@ -3,7 +3,7 @@ import type { Limit, Unit, Window } from "./limit-text.ts";
 import type { QuotaOptions } from "./options.ts";
 import type { Calendar, Span } from "./windows.ts";
 
-export type Kind = "user" | "key" | "team" | "everyone";
+type Kind = "user" | "key" | "team" | "everyone";
 
 /** One limit for one subject in one window: what is counted together. */
 export interface AccountSpec {

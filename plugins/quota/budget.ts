@@ -52,7 +52,7 @@ export interface Lessor<A extends Account> {
 }
 
 /** One account's part of a reservation. */
-export interface Part<A extends Account = Account> {
+interface Part<A extends Account = Account> {
   readonly account: A;
   /** Set aside in the account itself. */
   readonly own: number;

@@ -3,7 +3,7 @@ import type { Booked, LedgerAccount } from "./books.ts";
 import type { Balance } from "./budget.ts";
 
 /** What the books say of one limit. Amounts in tokens, calls or nano-dollars, times in epoch ms. */
-export interface QuotaNews {
+interface QuotaNews {
   /** Where in the config. */
   readonly rule: string;
   readonly subject: string;
