@@ -1,4 +1,5 @@
 import { type ApiRequest, type ApiRoute, apiRoute, type Clock, type Database, GatewayError, page, pageOf, pageQuery } from "headgate";
+import { sql } from "kysely";
 import { z } from "zod";
 import type { Cell } from "./columns.ts";
 import { startOfDay } from "./partitions.ts";
@@ -118,6 +119,8 @@ function calls(db: Database, { user, key, team, model, provider, status, since, 
   if (model !== undefined) query = query.where((row) => row.or([row("model", "=", model), row("requested_model", "=", model)]));
   if (provider !== undefined) query = query.where("provider", "=", provider);
   if (status !== undefined) query = query.where("status", "=", status);
+  // Said once more as the partial index has it, which is used for nothing less.
+  if (status !== undefined && status >= 400) query = query.where(sql<boolean>`status >= 400`);
   if (since !== undefined) query = query.where("created_at", ">=", since);
   if (until !== undefined) query = query.where("created_at", "<", until);
   return query;

@@ -89,7 +89,9 @@ export const migrations: Migrations = {
     }
     await db.schema.createIndex("usage_exchanges_created").on("usage_exchanges").columns(["created_at", "id"]).execute();
     await db.schema.createIndex("usage_exchanges_user").on("usage_exchanges").columns(["user_id", "created_at"]).execute();
-    await db.schema.createIndex("usage_exchanges_key").on("usage_exchanges").columns(["key_id", "created_at"]).execute();
+    await db.schema.createIndex("usage_exchanges_by_key").on("usage_exchanges").columns(["key_id", "created_at"]).execute();
+    // What failed is looked for among much more that did not; see routes.ts.
+    await sql`create index usage_exchanges_failed on usage_exchanges (status, created_at) where status >= 400`.execute(db);
     await db.schema.createIndex("usage_attempts_exchange").on("usage_attempts").column("exchange_id").execute();
     await db.schema
       .createTable("usage_contents")
