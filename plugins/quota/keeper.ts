@@ -38,6 +38,7 @@ export class Keeper {
   #spool: Spool | undefined;
   #seq = 0;
   #prolongedAt = 0;
+  #tendedAt = 0;
   #until = 0;
   #timers: Timer[] = [];
   #unsubscribe: () => void = () => undefined;
@@ -163,10 +164,13 @@ export class Keeper {
   #sweep(): void {
     this.#return(IDLE_MS);
     const { clock, logger } = this.#options;
-    if (this.#working || clock.monotonic() - this.#prolongedAt < PROLONG_MS) return;
+    const now = clock.monotonic();
+    // By its own time: a busy instance's lease is prolonged by all it writes, but others' leases run out all the same.
+    if (this.#working || now - this.#tendedAt < PROLONG_MS) return;
     this.#working = true;
+    this.#tendedAt = now;
     const upkeep = async () => {
-      await this.#ledger?.prolong();
+      if (now - this.#prolongedAt >= PROLONG_MS) await this.#ledger?.prolong();
       await this.#ledger?.reap();
     };
     upkeep()
