@@ -19,6 +19,7 @@ import {
 import { alerts } from "headgate/plugins";
 import { exchange, FakeClock, type FakeServices, fakeServices, ScriptedUpstream } from "headgate/testing";
 import { afterEach, beforeEach, vi } from "vitest";
+import { Scope } from "../../core/di.ts";
 import { migrations } from "../../plugins/alerts/tables.ts";
 import { memoryDatabase } from "./memory-database.ts";
 
@@ -62,7 +63,7 @@ export async function startAlerts(
   { db, users = {}, clock = new FakeClock() }: AlertsRigParts,
 ): Promise<AlertsRig> {
   const directory: Directory = { user: async (id) => users[id] };
-  const realIds = (Ids.fallback as () => Ids)();
+  const realIds = new Scope().get(Ids);
   const http = counting((HttpClient.fallback as () => HttpClient)());
   const fakes = fakeServices([
     bind(HttpClient, http),
