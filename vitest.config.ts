@@ -15,6 +15,7 @@ export default defineConfig(({ mode }) => ({
     // A machine that many share stalls now and then; what fails on a quiet one fails each time.
     retry: process.env.CI ? 2 : 0,
     pool: "forks",
-    maxWorkers: 2,
+    // Many tests start processes of their own; two files at once on two cores would measure each other.
+    maxWorkers: process.env.CI ? 1 : 2,
   },
 }));
