@@ -157,7 +157,7 @@ describe("an end user of such an application", () => {
 
     await times(2, bob);
     const [user] = await found("ann@example.com");
-    expect(await counted(user.id)).toMatchObject({ used: 20, limit: 20 });
+    await vi.waitFor(async () => expect(await counted(user.id)).toMatchObject({ used: 20, limit: 20 }), PATIENCE_MS);
 
     ahead = new Date(await resetOf(user.id)).getTime() - system.now().getTime() + 60_000;
     await vi.waitFor(() => times(1, ann), PATIENCE_MS);
