@@ -1,20 +1,13 @@
-import { type Database, GatewayError, type Ids, type Role } from "headgate";
+import { type Database, GatewayError, type Ids } from "headgate";
 import { DAY_MS } from "./identity.ts";
 import { type NewKey, sameHash } from "./key.ts";
 import type { KeyRow, Tables, UserRow } from "./tables.ts";
 
 /** What can be set of a key; lists as JSON. */
-export interface KeyFields {
-  readonly name: string;
-  readonly user_id: string | null;
-  readonly role: Role;
-  readonly trusted: number;
-  readonly models: string | null;
-  readonly routes: string | null;
-  readonly ips: string | null;
-  readonly expires_at: number | null;
-  readonly rotate_every_days: number;
-}
+export type KeyFields = Pick<
+  KeyRow,
+  "name" | "user_id" | "role" | "trusted" | "models" | "routes" | "ips" | "expires_at" | "rotate_every_days"
+>;
 
 /** The table `keys`. Times are epoch ms. */
 export class Keys {

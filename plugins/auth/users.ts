@@ -11,18 +11,7 @@ export interface Profile {
 }
 
 /** What can be set of a user. */
-export interface UserFields {
-  readonly email: string | null;
-  readonly external_id: string | null;
-  readonly name: string | null;
-  readonly plan: string;
-  readonly team: string | null;
-  readonly segment: string;
-  readonly role: Role;
-  readonly status: Status;
-  readonly status_reason: string | null;
-  readonly notes: string | null;
-}
+export type UserFields = Omit<UserRow, "id" | "created_at" | "updated_at">;
 
 export interface UserFilter {
   readonly q?: string | undefined;
