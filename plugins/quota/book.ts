@@ -26,7 +26,7 @@ export interface Delivered {
 export async function bookIn(books: Books, dialect: SqlDialect, self: Self, records: readonly BookRecord[]): Promise<Delivered> {
   const applied = new Map<string, Omit<Place, "instance">>();
   for (const [instance, its] of Map.groupBy(records, ({ at }) => at.instance)) {
-    applied.set(instance, await appliedOf(books, dialect, instance, (its.at(-1) as BookRecord).at));
+    applied.set(instance, await appliedOf(books, dialect, instance, its));
   }
   const earlier = records.filter(({ at }) => at.instance !== self.instance || at.epoch !== self.epoch);
   const closed = await takeOrphans(
@@ -70,16 +70,17 @@ export async function bookIn(books: Books, dialect: SqlDialect, self: Self, reco
   return { slices, accounts: await balancesOf(books, [...changed]) };
 }
 
-/** Up to where the instance's records were booked before; sets it to `last`. The row is locked until the end. */
+/** Up to where the instance's records were booked before; sets it to the last of these. The row is locked until the end. */
 async function appliedOf(
   books: Books,
   dialect: SqlDialect,
   instance: string,
-  last: Omit<Place, "instance">,
+  records: readonly BookRecord[],
 ): Promise<Omit<Place, "instance">> {
+  const { epoch } = (records.at(-1) as BookRecord).at;
   await books
     .insertInto("quota_instances")
-    .values({ id: instance, epoch: last.epoch, applied_epoch: 0, applied_seq: 0, expires_at: null, lapses: 0 })
+    .values({ id: instance, epoch, applied_epoch: 0, applied_seq: 0, expires_at: null, lapses: 0 })
     .onConflict((conflict) => conflict.column("id").doNothing())
     .execute();
   const [row] = await forUpdate(
@@ -87,7 +88,9 @@ async function appliedOf(
     books.selectFrom("quota_instances").select(["applied_epoch", "applied_seq"]).where("id", "=", instance),
   ).execute();
   const applied = { epoch: row?.applied_epoch ?? 0, seq: row?.applied_seq ?? 0 };
-  if (isLater(last, applied)) {
+  // Reservations book nothing; those that a new file opens with are numbered later than settlements that follow them there.
+  const last = records.findLast(({ kind }) => kind !== "reserve")?.at;
+  if (last && isLater(last, applied)) {
     await books
       .updateTable("quota_instances")
       .set({ applied_epoch: last.epoch, applied_seq: last.seq })

@@ -244,6 +244,38 @@ it("a kill between two batches, while the books of the last run are closed, lose
   last.abandon();
 });
 
+it("what a new file opens with does not hide a settlement that was still to be written into it when the process was killed", async () => {
+  const db = await memoryDatabase(migrations);
+  const user = accountOf("user", "ann", LIMIT);
+  const spools = new MemorySpools("ins_0");
+  const begin = async () => {
+    const options = { db, spools, clock: new FakeClock(), logger: new FakeLogger(), onBooked: () => undefined, onBegun: () => undefined };
+    const keeper = new Keeper(options);
+    await keeper.start();
+    return keeper;
+  };
+  const first = await begin();
+  const call = async (id: string) => {
+    const verdict = await first.reserve(id, [{ account: user, amount: 10 }]).verdict;
+    if (verdict.kind !== "reserved") throw new Error(verdict.kind);
+    first.opened(verdict.reservation);
+    return verdict.reservation;
+  };
+  const settled = await call("req_settled");
+  for (let n = 0; n < 20; n++) await call(`req_open_${n}`);
+  await spools.deliver();
+  first.settle(settled, () => 7);
+  first.abandon();
+  spools.crash();
+  spools.killAfter = 1;
+  await expect(begin()).rejects.toThrow("killed");
+  spools.killAfter = undefined;
+  spools.crash();
+  (await begin()).abandon();
+  const row = await db.tables<Tables>().selectFrom("quota_accounts").select(["used", "held"]).executeTakeFirst();
+  expect(row).toEqual({ used: 207, held: 0 });
+});
+
 eachDatabase("budgets of three instances", (open) => {
   it("hold and leak nothing, whatever happens in whatever order", async () => {
     const histories = fc.sample(fc.array(step, { minLength: 150, maxLength: 150, size: "max" }), { numRuns: 2, seed: 7 });
