@@ -1,9 +1,7 @@
 import { hash } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import type { Tiktoken } from "tiktoken/lite";
 import { token } from "../di.ts";
 import type { ChatRequest } from "../dialects/canonical.ts";
+import { type Encoding, encoderOf } from "./token-encoders.ts";
 import { encodingCost, longestWithin, sampledTokens } from "./token-estimate.ts";
 import { requestParts } from "./token-parts.ts";
 
@@ -15,7 +13,7 @@ export interface TokenCount {
 
 /**
  * Counts tokens without ever holding the event loop for more than 50 ms, whatever the text. The first count in an encoding
- * also loads it: some 150 ms for o200k_base, 50 ms for cl100k_base.
+ * also loads it, at most once in a process: o200k_base in some 50 ms from the second start on, cl100k_base in 100 ms.
  */
 export interface Tokens {
   /** Loads the usual encoding; the gateway calls it before it opens its port, so that no request waits for that. */
@@ -25,8 +23,6 @@ export interface Tokens {
   /** Tokens of a whole chat request: messages, tools, images and the format's own overhead. `model` is the request's own by default. */
   request(request: ChatRequest, model?: string): TokenCount;
 }
-
-type Encoding = "o200k_base" | "cl100k_base";
 
 /** Microseconds of encoding that one count may cost by estimate; sampling what is left over costs some 16 ms more at worst. */
 const BUDGET = 20_000;
@@ -109,25 +105,9 @@ function encodingFor(model: string | undefined): { encoding: Encoding; known: bo
   return { encoding: "o200k_base", known: false };
 }
 
-/** Immutable and large, so shared by all of the process and never freed. */
-const encoders = new Map<Encoding, Tiktoken>();
-
 function encode(text: string, encoding: Encoding): number {
-  let encoder = encoders.get(encoding);
-  if (!encoder) {
-    encoder = load(encoding);
-    encoders.set(encoding, encoder);
-  }
   // Nothing is special and nothing is forbidden: a client may write `<|endoftext|>`, and means those characters.
-  return encoder.encode(text, [], []).length;
-}
-
-/** Reads the ranks as a file and not as a module, which would keep two megabytes of text for good. */
-function load(encoding: Encoding): Tiktoken {
-  const require = createRequire(import.meta.url);
-  const lite: typeof import("tiktoken/lite") = require("tiktoken/lite");
-  const { bpe_ranks, special_tokens, pat_str } = JSON.parse(readFileSync(require.resolve(`tiktoken/encoders/${encoding}.json`), "utf8"));
-  return new lite.Tiktoken(bpe_ranks, special_tokens, pat_str);
+  return encoderOf(encoding).encode(text, [], []).length;
 }
 
 export const Tokens = token<Tokens>("tokens", () => new TiktokenTokens());
