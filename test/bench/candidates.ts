@@ -27,8 +27,9 @@ function headgate(config: string): Candidate["args"] {
   return (port) => [
     // As `npm start` and the published command have it.
     "--max-semi-space-size=32",
+    "--min-semi-space-size=16",
     "--conditions=headgate-source",
-    `${root}core/cli/bin.ts`,
+    `${root}.dev/headgate.mjs`,
     ...["start", "--config", `${root}test/bench/proxies/${config}`, "--port", String(port)],
   ];
 }
