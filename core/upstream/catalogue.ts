@@ -74,7 +74,9 @@ class ProviderCatalogue implements Catalogue {
   readonly #logger: Logger;
   readonly #lists: ModelLists;
   readonly #book = new PriceBook();
-  readonly #rates = new Map<string, Rates | undefined>();
+  /** By model, within each provider. */
+  readonly #rates = new Map<string, Map<string, Rates | undefined>>();
+  #ratesKept = 0;
   readonly #aliasTargets = new Map<string, readonly Target[]>();
   #ratesReadAt = 0;
   #index: { readonly builtAt: number; readonly value: ModelIndex } | undefined;
@@ -137,7 +139,7 @@ class ProviderCatalogue implements Catalogue {
     listing.own = ownModels(provider, models);
     this.#index = undefined;
     this.#aliasTargets.clear();
-    this.#rates.clear();
+    this.#forgetRates();
   }
 
   #models(): ModelIndex {
@@ -183,22 +185,35 @@ class ProviderCatalogue implements Catalogue {
     for (const { provider, id } of this.#models().list) yield qualified ? `${provider}/${id}` : id;
   }
 
+  /** Asked several times for each call, so what it finds is kept for a while. */
   #ratesOf({ provider, model }: Target): Rates | undefined {
-    const key = `${provider}/${model}`;
-    const overlay = this.#overlay.get(key);
+    const now = this.#clock.monotonic();
+    if (now - this.#ratesReadAt > RATES_FRESH || this.#ratesKept >= RATES_KEPT) {
+      this.#forgetRates();
+      this.#ratesReadAt = now;
+    }
+    let kept = this.#rates.get(provider);
+    const known = kept?.get(model);
+    if (known || kept?.has(model)) return known;
+    const rates = this.#readRates(provider, model);
+    if (!kept) this.#rates.set(provider, (kept = new Map()));
+    kept.set(model, rates);
+    this.#ratesKept += 1;
+    return rates;
+  }
+
+  #forgetRates(): void {
+    this.#rates.clear();
+    this.#ratesKept = 0;
+  }
+
+  #readRates(provider: string, model: string): Rates | undefined {
+    const overlay = this.#overlay.get(`${provider}/${model}`);
     if (overlay) return overlay;
     const listing = this.#listings.get(provider);
     if (!listing) return undefined;
-    const now = this.#clock.monotonic();
-    if (now - this.#ratesReadAt > RATES_FRESH || this.#rates.size >= RATES_KEPT) {
-      this.#rates.clear();
-      this.#ratesReadAt = now;
-    }
-    if (this.#rates.has(key)) return this.#rates.get(key);
     const price = listing.own.get(model)?.price;
-    const rates = price ? ratesFromModel(price) : this.#book.lookUp(listing.priceId, model, this.#clock.now())?.rates;
-    this.#rates.set(key, rates);
-    return rates;
+    return price ? ratesFromModel(price) : this.#book.lookUp(listing.priceId, model, this.#clock.now())?.rates;
   }
 }
 

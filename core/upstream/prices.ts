@@ -86,23 +86,15 @@ export function ratesFromTable(table: PriceTable): Rates {
  */
 export function costOf(rates: Rates, usage: Usage): number | null {
   const { inputTokens, outputTokens, cachedTokens, cacheWriteTokens } = usage;
-  if (![inputTokens, outputTokens, cachedTokens, cacheWriteTokens].every((tokens) => Number.isSafeInteger(tokens) && tokens >= 0))
-    return null;
+  if (!isCount(inputTokens) || !isCount(outputTokens) || !isCount(cachedTokens) || !isCount(cacheWriteTokens)) return null;
   const cached = Math.min(cachedTokens, inputTokens);
   const written = Math.min(cacheWriteTokens, inputTokens - cached);
-  const components: [tokens: number, rate: Rate | null][] = [
-    [inputTokens - cached - written, rates.input],
-    [cached, rates.cachedInput ?? rates.input],
-    [written, rates.cacheWrite ?? rates.input],
-    [outputTokens, rates.output],
-  ];
-  let nano = toNano(rates.call);
-  for (const [tokens, rate] of components) {
-    if (tokens === 0) continue;
-    if (rate === null) return null;
-    nano += toNano(BigInt(tokens) * rateAt(rate, inputTokens));
-  }
-  return Number(nano);
+  const plain = partOf(inputTokens - cached - written, rates.input, inputTokens);
+  const read = partOf(cached, rates.cachedInput ?? rates.input, inputTokens);
+  const wrote = partOf(written, rates.cacheWrite ?? rates.input, inputTokens);
+  const output = partOf(outputTokens, rates.output, inputTokens);
+  if (plain === null || read === null || wrote === null || output === null) return null;
+  return toNano(rates.call) + plain + read + wrote + output;
 }
 
 /** The base rates in nano-dollars per token, for lists; absent unless input and output are known. */
@@ -117,7 +109,21 @@ export function listedPrice({ input, output, cachedInput, cacheWrite }: Rates): 
   };
 }
 
+function isCount(tokens: number): boolean {
+  return Number.isSafeInteger(tokens) && tokens >= 0;
+}
+
+/** Nano-dollars of one component; null when it has no known price. Nearly always small enough for plain numbers, which are far cheaper than large ones. */
+function partOf(tokens: number, rate: Rate | null, inputTokens: number): number | null {
+  if (tokens === 0) return 0;
+  if (rate === null) return null;
+  const each = rateAt(rate, inputTokens);
+  const femto = tokens * Number(each);
+  return femto <= Number.MAX_SAFE_INTEGER ? roundHalfUp(femto) : toNano(BigInt(tokens) * each);
+}
+
 function rateAt(rate: Rate, inputTokens: number): bigint {
+  if (rate.tiers.length === 0) return rate.base;
   return rate.tiers.findLast(({ above }) => inputTokens > above)?.rate ?? rate.base;
 }
 
@@ -129,6 +135,12 @@ function femto(dollarsPerMillion: number): bigint {
   return BigInt(Math.round(dollarsPerMillion * FEMTO_PER_DOLLAR_A_MILLION));
 }
 
-function toNano(femtodollars: bigint): bigint {
-  return (femtodollars + FEMTO_PER_NANO / 2n) / FEMTO_PER_NANO;
+function toNano(femtodollars: bigint): number {
+  return Number((femtodollars + FEMTO_PER_NANO / 2n) / FEMTO_PER_NANO);
+}
+
+/** As {@link toNano}; the remainder is exact, so the division is. */
+function roundHalfUp(femtodollars: number): number {
+  const rest = femtodollars % 1_000_000;
+  return (femtodollars - rest) / 1_000_000 + (rest >= 500_000 ? 1 : 0);
 }
