@@ -102,7 +102,7 @@ export const auth = definePlugin({
         bind(DirectoryService, {
           async user(id) {
             const user = await directory.users.byId(id).catch(() => undefined);
-            return user && { email: user.email, name: nameOf(user), plan: user.plan };
+            return user && { email: user.email, name: nameOf(user), plan: user.plan, role: user.role };
           },
         }),
       ],
