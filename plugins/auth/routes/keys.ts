@@ -133,7 +133,7 @@ export function keyRoutes(directory: Directory, terms: Terms): ApiRoute[] {
         const now = directory.now().wall;
         const revoked = await keys.revoke(key.id, now);
         if (!revoked) throw missing("key");
-        await directory.tell({ key: key.id, revoked: true });
+        await directory.tell({ revoked: key.hash });
         return { body: shownKey(revoked, terms, now) };
       },
     }),
