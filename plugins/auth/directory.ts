@@ -88,7 +88,7 @@ export class Directory {
 /** The one directory of a gateway: a reload while the database is away forgets nobody. */
 export const KeptDirectory = token("auth.directory", (scope) => {
   const logger = scope.get(Logger).child({ plugin: "auth" });
-  return new Directory({ database: scope.get(Database), clock: scope.get(Clock), ids: scope.get(Ids), logger });
+  return new Directory({ ...scope.inject({ database: Database, clock: Clock, ids: Ids }), logger });
 });
 
 function readChange(message: string): Change | undefined {
