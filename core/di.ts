@@ -8,7 +8,7 @@ import { type DependencyContainer, instanceCachingFactory, container as rootCont
 export interface Token<T> {
   readonly name: string;
   readonly key: symbol;
-  /** Builds the default when no plugin provides this service; absent means that a plugin has to. */
+  /** Builds the default, once a gateway, when no plugin provides this service; absent means that a plugin has to. */
   readonly fallback: ((scope: Scope) => T) | undefined;
 }
 

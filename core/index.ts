@@ -29,6 +29,7 @@ export * from "./http/api.ts";
 export { canonicalJson } from "./http/canonical-json.ts";
 export * from "./http/guard.ts";
 export * from "./http/paging.ts";
+export { checkRank } from "./http/rank.ts";
 export * from "./plugin.ts";
 export * from "./provider.ts";
 export * from "./services/clock.ts";

@@ -67,7 +67,10 @@ export interface PluginDefinition<Schema extends z.ZodType, Tokens extends Recor
   name: string;
   /** A strict schema (`z.strictObject`) with its defaults inside. Parsed once at boot, then frozen. */
   options: Schema;
-  /** Services by local name; a token carries its type. */
+  /**
+   * Services by local name; a token carries its type. What has to outlive a reload of the config goes into a token of the
+   * plugin's own with a fallback: that is built once a gateway, from the gateway's own services, when it is first asked for.
+   */
   inject?: Tokens;
   /** Plugins that must stand earlier in the chain, where they are present. */
   after?: readonly string[];

@@ -1,6 +1,7 @@
 import { GatewayError } from "../errors.ts";
 import { type Caller, ROLES, type Role } from "../exchange.ts";
 import type { Access, ApiRoute } from "./api.ts";
+import { ranksAs } from "./rank.ts";
 
 /** Who asks for a route. */
 export interface Visitor {
@@ -21,10 +22,6 @@ export function refusalOf(access: Access, { caller, local, guarded }: Visitor): 
   }
   if (caller) return ranksAs(caller.role, access) ? undefined : new GatewayError("permission_denied");
   return local && !guarded ? undefined : new GatewayError("invalid_api_key");
-}
-
-function ranksAs(role: Role, wanted: Role): boolean {
-  return ROLES.indexOf(role) >= ROLES.indexOf(wanted);
 }
 
 /** Who may call what, as rows of a table: route by route, first anyone, then each role. */

@@ -1,4 +1,5 @@
 import { token } from "../di.ts";
+import type { Role } from "../exchange.ts";
 
 /** Who the users are that events and tables name by id alone. */
 export interface Directory {
@@ -12,6 +13,7 @@ export interface DirectoryUser {
   readonly name: string;
   /** Name of a plan, as in `Caller`. */
   readonly plan: string;
+  readonly role: Role;
 }
 
 /** Knows nobody, until a plugin that keeps users provides it. */

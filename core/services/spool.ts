@@ -33,7 +33,10 @@ export interface SpoolOptions {
 export interface Spools {
   /** Stays the same when this machine's process is started again; no other live process has it. */
   readonly instance: string;
-  /** Opens a spool, with what an earlier process left undelivered. */
+  /**
+   * Opens a spool, with what an earlier process left undelivered. That is offered first, and to the next process too unless
+   * the first record of this one has been delivered after it: until then it may be remembered in memory alone.
+   */
   open(options: SpoolOptions): Promise<Spool>;
 }
 

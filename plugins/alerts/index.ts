@@ -93,7 +93,7 @@ export const alerts = definePlugin({
         for (const close of closers.splice(0)) close();
         await Promise.all([rounds.stop(), usage.stop(), ...outboxes.map((outbox) => outbox.stop())]);
       },
-      routes: alertRoutes({ db, clock, ids, channels, thresholds }),
+      routes: alertRoutes({ db, clock, ids, directory, channels, thresholds }),
       migrations,
       personalData: personalData(db),
     };

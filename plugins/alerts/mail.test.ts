@@ -6,11 +6,16 @@ import { alerts } from "./index.ts";
 
 const bench = useAlerts();
 const users: Record<string, DirectoryUser> = {
-  usr_ann: { email: "ann@example.com", name: "Ann", plan: "trial" },
-  usr_eve: { email: "eve@example.com", name: 'Eve\r\nBcc: all@example.com\r\n\r\n<script>alert("1")</script>', plan: "trial" },
-  usr_two: { email: "two@example.com, all@example.com", name: "Two", plan: "trial" },
-  usr_crlf: { email: "crlf@example.com>\r\nRCPT TO:<all@example.com", name: "Crlf", plan: "trial" },
-  usr_key: { email: null, name: "A key's own user", plan: "trial" },
+  usr_ann: { email: "ann@example.com", name: "Ann", plan: "trial", role: "user" },
+  usr_eve: {
+    email: "eve@example.com",
+    name: 'Eve\r\nBcc: all@example.com\r\n\r\n<script>alert("1")</script>',
+    plan: "trial",
+    role: "user",
+  },
+  usr_two: { email: "two@example.com, all@example.com", name: "Two", plan: "trial", role: "user" },
+  usr_crlf: { email: "crlf@example.com>\r\nRCPT TO:<all@example.com", name: "Crlf", plan: "trial", role: "user" },
+  usr_key: { email: null, name: "A key's own user", plan: "trial", role: "user" },
 };
 
 let smtp: MailServer;
@@ -98,7 +103,7 @@ describe("mail", () => {
     const rig = await start();
     rig.emit("quota.used", quota(80, { user: "usr_new", subject: "usr_new" }));
     await rig.until(() => expect(rig.counted("headgate_alert_deliveries_total", { outcome: "failed" })).toBe(1), 100);
-    users.usr_new = { email: "new@example.com", name: "New", plan: "trial" };
+    users.usr_new = { email: "new@example.com", name: "New", plan: "trial", role: "user" };
     await rig.until(() => expect(subjects("new@example.com")).toHaveLength(1), 1_000);
   });
 

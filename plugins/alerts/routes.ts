@@ -1,4 +1,4 @@
-import { type ApiRoute, apiRoute, type Clock, type Database, type Ids } from "headgate";
+import { type ApiRoute, apiRoute, type Clock, checkRank, type Database, type Directory, GatewayError, type Ids, type Role } from "headgate";
 import { z } from "zod";
 import type { Alert } from "./alert.ts";
 import { type Channel, DeliveryError } from "./channels/channel.ts";
@@ -9,6 +9,7 @@ export interface RouteParts {
   readonly db: Database;
   readonly clock: Clock;
   readonly ids: Ids;
+  readonly directory: Directory;
   readonly channels: readonly Channel[];
   readonly thresholds: Thresholds;
 }
@@ -27,7 +28,13 @@ const Tested = z.strictObject({
   channels: z.array(z.strictObject({ channel: z.string(), ok: z.boolean(), error: z.string().optional() })),
 });
 
-export function alertRoutes({ db, clock, ids, channels, thresholds }: RouteParts): ApiRoute[] {
+export function alertRoutes({ db, clock, ids, directory, channels, thresholds }: RouteParts): ApiRoute[] {
+  async function roleOf(id: string): Promise<Role> {
+    const user = await directory.user(id);
+    if (!user) throw new GatewayError("not_found", { message: "There is no such user." });
+    return user.role;
+  }
+
   async function thresholdsOf(user: string) {
     const own = await thresholds.own(user);
     return { thresholds: own ?? (await thresholds.of(null)), own: own !== undefined };
@@ -75,7 +82,10 @@ export function alertRoutes({ db, clock, ids, channels, thresholds }: RouteParts
       access: "viewer",
       summary: "At which percents of a quota a user is told",
       reply: ThresholdsShape,
-      handle: async ({ params: { id = "" } }) => ({ body: await thresholdsOf(id) }),
+      handle: async ({ params: { id = "" } }) => {
+        await roleOf(id);
+        return { body: await thresholdsOf(id) };
+      },
     }),
     apiRoute({
       method: "PUT",
@@ -84,7 +94,8 @@ export function alertRoutes({ db, clock, ids, channels, thresholds }: RouteParts
       summary: "Set at which percents of a quota a user is told; null for everybody's",
       body: ThresholdsChange,
       reply: ThresholdsShape,
-      handle: async ({ params: { id = "" }, body }) => {
+      handle: async ({ params: { id = "" }, body, caller }) => {
+        checkRank(caller, await roleOf(id));
         await thresholds.set(id, body.thresholds);
         return { body: await thresholdsOf(id) };
       },

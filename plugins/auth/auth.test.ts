@@ -212,7 +212,7 @@ onDatabases((open) => {
     const rig = new AuthRig(await open());
     const { id } = await rig.user({ email: "alice@example.com" });
     const directory = rig.hooks.services?.find(({ token }) => token.name === Directory.name)?.value as Directory;
-    expect(await directory.user(id)).toEqual({ email: "alice@example.com", name: "alice@example.com", plan: "trial" });
+    expect(await directory.user(id)).toEqual({ email: "alice@example.com", name: "alice@example.com", plan: "trial", role: "user" });
     expect(await directory.user("usr_unknown")).toBeUndefined();
   });
 });

@@ -1,8 +1,8 @@
 import { GatewayError } from "headgate";
 import type { Failures } from "./failures.ts";
+import type { Identities } from "./identities.ts";
 import type { Identity } from "./identity.ts";
 import { hashOf, LONGEST_KEY, looksLikeKey, tailOf } from "./key.ts";
-import type { LookUp } from "./look-up.ts";
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -21,12 +21,12 @@ export interface TokenReader {
 
 /** Says whose credential it is. */
 export class Authenticator {
-  readonly #keys: LookUp<Identity>;
+  readonly #keys: Identities;
   readonly #failures: Failures;
   readonly #tokens: TokenReader | undefined;
   #development: { readonly hash: string; readonly identity: Identity } | undefined;
 
-  constructor(keys: LookUp<Identity>, failures: Failures, tokens: TokenReader | undefined) {
+  constructor(keys: Identities, failures: Failures, tokens: TokenReader | undefined) {
     this.#keys = keys;
     this.#failures = failures;
     this.#tokens = tokens;

@@ -1,8 +1,9 @@
-import type { Clock, Database, Ids, Logger } from "headgate";
-import { type Identity, identityOfKey, type Moment, revoked, type Terms } from "./identity.ts";
-import { Keys } from "./keys.ts";
+import { Clock, Database, Ids, Logger, token } from "headgate";
+import type { Moment } from "./identity.ts";
+import { type FoundKey, Keys } from "./keys.ts";
 import { LookUp } from "./look-up.ts";
-import { People, type PeopleTerms } from "./people.ts";
+import { profileOf } from "./people.ts";
+import type { UserRow } from "./tables.ts";
 import { Users } from "./users.ts";
 
 const TOPIC = "auth";
@@ -16,12 +17,11 @@ export interface DirectoryParts {
   readonly logger: Logger;
 }
 
-/** What changed: one key, or one user with all keys. */
+/** What changed: one key, one user with all keys, or a key that was revoked, by its hash. */
 export interface Change {
   readonly key?: string | undefined;
   readonly user?: string | undefined;
-  /** Whether the key was revoked. */
-  readonly revoked?: boolean;
+  readonly revoked?: string | undefined;
 }
 
 /** Keys and users: the tables, what is remembered of them, and word of changes to every instance. */
@@ -29,30 +29,25 @@ export class Directory {
   readonly users: Users;
   readonly keys: Keys;
   /** By hash. */
-  readonly identities: LookUp<Identity>;
-  readonly people: People;
+  readonly found: LookUp<FoundKey>;
+  /** By subject; see people.ts. */
+  readonly met: LookUp<UserRow>;
   readonly #database: Database;
   readonly #clock: Clock;
-
   readonly #logger: Logger;
   #silentUntil = Number.NEGATIVE_INFINITY;
 
-  constructor({ database, clock, ids, logger }: DirectoryParts, terms: Terms & PeopleTerms) {
+  constructor({ database, clock, ids, logger }: DirectoryParts) {
     this.#database = database;
     this.#clock = clock;
     this.#logger = logger;
     this.users = new Users(database, ids);
     this.keys = new Keys(database, ids);
-    const failed = (error: unknown) => this.#failed(error);
-    this.people = new People(this.users, clock, terms, failed);
-    this.identities = new LookUp(
-      clock,
-      async (hash) => {
-        const found = await this.keys.byHash(hash);
-        return found && identityOfKey(found.key, found.user, terms, this.now());
-      },
-      failed,
-    );
+    const onFailure = (error: unknown) => this.#failed(error);
+    this.met = new LookUp(clock, (subject) => this.users.byProfile(profileOf(subject)), { onFailure });
+    // Keys are made up here, at random: one that does not exist never will.
+    const isOver = (found: FoundKey | undefined) => !found || found.key.revoked_at !== null;
+    this.found = new LookUp(clock, (hash) => this.keys.byHash(hash), { onFailure, isOver });
   }
 
   readonly now = (): Moment => ({ wall: this.#clock.now().getTime(), monotonic: this.#clock.monotonic() });
@@ -62,8 +57,8 @@ export class Directory {
     return this.#database.subscribe(TOPIC, (message) => {
       const change = message === null ? undefined : readChange(message);
       if (change) return this.#apply(change);
-      this.identities.distrust();
-      this.people.distrust();
+      this.found.distrust();
+      this.met.distrust();
     });
   }
 
@@ -81,21 +76,26 @@ export class Directory {
     this.#logger.warn({ err: error }, "callers cannot be looked up; those known of late are served from memory");
   }
 
-  #apply({ key, user, revoked: isRevoked }: Change): void {
-    if (key !== undefined && isRevoked) {
-      this.identities.revise((identity) => (identity.caller.key === key ? revoked(identity) : undefined));
-    } else if (key !== undefined) this.identities.renew(({ caller }) => caller.key === key);
+  #apply({ key, user, revoked }: Change): void {
+    if (revoked !== undefined) this.found.bury(revoked);
+    if (key !== undefined) this.found.renew((found) => found.key.id === key);
     if (user === undefined) return;
-    this.identities.renew(({ caller }) => caller.user === user);
-    this.people.renew(user);
+    this.found.renew((found) => found.key.user_id === user);
+    this.met.renew(({ id }) => id === user);
   }
 }
+
+/** The one directory of a gateway: a reload while the database is away forgets nobody. */
+export const KeptDirectory = token("auth.directory", (scope) => {
+  const logger = scope.get(Logger).child({ plugin: "auth" });
+  return new Directory({ ...scope.inject({ database: Database, clock: Clock, ids: Ids }), logger });
+});
 
 function readChange(message: string): Change | undefined {
   try {
     const change = JSON.parse(message);
     const text = (value: unknown) => (typeof value === "string" ? value : undefined);
-    return { key: text(change.key), user: text(change.user), revoked: change.revoked === true };
+    return { key: text(change.key), user: text(change.user), revoked: text(change.revoked) };
   } catch {
     return undefined;
   }

@@ -75,11 +75,6 @@ export function identityOfKey(key: KeyRow, user: UserRow | undefined, terms: Ter
   };
 }
 
-/** The same key, from now on revoked. */
-export function revoked(identity: Identity): Identity {
-  return { ...identity, refusedFrom: Number.NEGATIVE_INFINITY, refusal: refusing("invalid_api_key", "This API key was revoked.") };
-}
-
 /** A key that works from this machine only, and stands in no table. */
 export function developmentIdentity(terms: Terms): Identity {
   return {

@@ -17,13 +17,15 @@ import {
 } from "headgate";
 import { announcementOf, chosenDevelopmentKey } from "./announcement.ts";
 import { Authenticator } from "./authenticator.ts";
-import { Directory } from "./directory.ts";
+import { KeptDirectory } from "./directory.ts";
 import { Erasures } from "./erasures.ts";
 import { Failures } from "./failures.ts";
 import { Gate } from "./gate.ts";
+import { Identities } from "./identities.ts";
 import { developmentIdentity, nameOf } from "./identity.ts";
 import { JwtReader } from "./jwt.ts";
 import { AuthOptions } from "./options.ts";
+import { People } from "./people.ts";
 import { personalDataOf } from "./personal-data.ts";
 import { watchRotation } from "./rotation-watch.ts";
 import { erasureRoutes } from "./routes/erasures.ts";
@@ -41,6 +43,7 @@ export const auth = definePlugin({
   name: "auth",
   options: AuthOptions,
   inject: {
+    directory: KeptDirectory,
     database: Database,
     catalogue: Catalogue,
     clock: Clock,
@@ -53,14 +56,14 @@ export const auth = definePlugin({
     everything: PersonalDataRegistry,
   },
   before: ["usage", "rate-limit", "idempotency", "quota", "alerts"],
-  setup(options, { database, catalogue, clock, ids, http, events, metrics, logger, folder, everything }) {
-    const directory = new Directory({ database, clock, ids, logger }, options);
-    const tokens = options.jwt && new JwtReader(options.jwt, directory.people, http, clock);
-    const authenticator = new Authenticator(directory.identities, new Failures(clock, options.failuresPerMinute), tokens);
+  setup(options, { directory, database, catalogue, clock, ids, http, events, metrics, logger, folder, everything }) {
+    const people = new People(directory, clock, options);
+    const tokens = options.jwt && new JwtReader(options.jwt, people, http, clock);
+    const authenticator = new Authenticator(new Identities(directory, options), new Failures(clock, options.failuresPerMinute), tokens);
     const uses = new UseLog(directory, clock, logger);
     const gate = new Gate({
       authenticator,
-      people: directory.people,
+      people,
       catalogue,
       clock,
       sources: options.forwardedUser,
@@ -102,7 +105,7 @@ export const auth = definePlugin({
         bind(DirectoryService, {
           async user(id) {
             const user = await directory.users.byId(id).catch(() => undefined);
-            return user && { email: user.email, name: nameOf(user), plan: user.plan };
+            return user && { email: user.email, name: nameOf(user), plan: user.plan, role: user.role };
           },
         }),
       ],

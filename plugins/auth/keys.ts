@@ -9,6 +9,12 @@ export type KeyFields = Pick<
   "name" | "user_id" | "role" | "trusted" | "models" | "routes" | "ips" | "expires_at" | "rotate_every_days"
 >;
 
+/** A key with its user, if there is one. */
+export interface FoundKey {
+  readonly key: KeyRow;
+  readonly user: UserRow | undefined;
+}
+
 /** The table `keys`. Times are epoch ms. */
 export class Keys {
   readonly #database: Database;
@@ -19,8 +25,7 @@ export class Keys {
     this.#ids = ids;
   }
 
-  /** A key with its user. */
-  async byHash(hash: string): Promise<{ key: KeyRow; user: UserRow | undefined } | undefined> {
+  async byHash(hash: string): Promise<FoundKey | undefined> {
     const key = await this.#tables().selectFrom("keys").selectAll().where("hash", "=", hash).executeTakeFirst();
     if (!key || !sameHash(key.hash, hash)) return undefined;
     const user = key.user_id === null ? undefined : await this.#user(key.user_id);

@@ -140,19 +140,49 @@ describe("a look-up that remembers", () => {
     expect(await table.find("bob")).toBe("none");
   });
 
-  it("does not let an answer from before a change undo it", async () => {
+  it("says of what is over that there is nothing, however long the table is away, and an answer from before does not undo it", async () => {
     const table = tableWith("alice");
     await table.find("alice");
     table.memory.distrust();
     table.state = "hang";
     const late = table.find("alice");
-    table.memory.revise(() => ({ name: "alice, revoked" }));
+    table.memory.bury("alice");
     table.release();
     await late;
-    expect(table.memory.recall("alice")).toEqual({ name: "alice, revoked" });
+    expect(table.memory.recall("alice")).toBeUndefined();
     table.state = "away";
-    await table.clock.advance(19 * MINUTE);
-    expect(await table.find("alice")).toBe("alice, revoked");
+    expect(await table.find("alice")).toBe("none");
+    await table.clock.advance(60 * MINUTE);
+    expect(await table.find("alice")).toBe("none");
+  });
+
+  it("keeps an answer that was under way when anything may have changed, for when the table goes away, and asks again before", async () => {
+    const table = tableWith("alice", "bob");
+    table.state = "hang";
+    const early = table.find("alice");
+    table.memory.distrust();
+    table.release();
+    expect(await early).toBe("alice");
+    table.state = "away";
+    expect(await table.find("alice")).toBe("alice");
+    table.state = "there";
+    table.rows.set("alice", { name: "alice, changed" });
+    await table.clock.advance(250);
+    expect(await table.find("alice")).toBe("alice, changed");
+  });
+
+  it("does not let an answer from before anything changed stand before a newer one", async () => {
+    const table = tableWith("alice");
+    table.state = "hang";
+    const early = table.find("alice");
+    const { release } = table;
+    table.memory.distrust();
+    table.state = "there";
+    table.rows.set("alice", { name: "alice, changed" });
+    expect(await table.find("alice")).toBe("alice, changed");
+    release();
+    await early;
+    expect(table.memory.recall("alice")).toEqual({ name: "alice, changed" });
   });
 
   it("keeps a bounded number of both, those in use first", async () => {

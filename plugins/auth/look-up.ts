@@ -13,7 +13,7 @@ const ABSENT_MS = 10_000;
 const WAIT_MS = 250;
 /** After the database did not answer, nobody waits for it again for this long. */
 const AWAY_MS = 250;
-/** Most entries kept, and as many of what does not exist. */
+/** Most entries kept, and as many of what does not exist and of what is over. */
 const KEPT = 10_000;
 /** Most questions under way; more than that and the database is not keeping up. */
 const UNDER_WAY = 200;
@@ -25,33 +25,50 @@ interface Entry<Value> {
   readonly staleUntil: number;
 }
 
+export interface LookUpOptions<Value> {
+  /** Hears of every answer that did not come, or not in time. */
+  readonly onFailure?: (error: unknown) => void;
+  /** Whether an answer (undefined where there is nothing) means that there will never be anything of use under its key. */
+  readonly isOver?: (value: Value | undefined) => boolean;
+}
+
 /**
  * What a table says under a key, kept in memory: fresh for five minutes, renewed in the background before that ends, and
- * served for another fifteen while the database is away. One question under way per key; nobody waits for longer than 250 ms.
+ * served for another fifteen while the database is away; that it is over, for as long as there is room. One question under
+ * way per key; nobody waits for longer than 250 ms.
  */
 export class LookUp<Value> {
   readonly #load: (key: string) => Promise<Value | undefined>;
   readonly #clock: Clock;
   readonly #onFailure: (error: unknown) => void;
+  readonly #isOver: (value: Value | undefined) => boolean;
   readonly #known = new Recent<Entry<Value>>(KEPT);
   readonly #absent = new Recent<number>(KEPT);
+  /** Keys of which it is known that there is nothing of use, and never will be. */
+  readonly #over = new Recent<true>(KEPT);
   /** Questions that a caller may share. */
   readonly #asked = new Map<string, Promise<Value | undefined>>();
   #underWay = 0;
   #awayUntil = Number.NEGATIVE_INFINITY;
   /** Counts what was said to have changed: an answer from before that is not kept. */
   #changes = 0;
+  /** Counts how often anything may have changed: an answer from before that is kept, but not trusted. */
+  #doubts = 0;
 
-  /** `onFailure` hears of every answer that did not come, or not in time. */
-  constructor(clock: Clock, load: (key: string) => Promise<Value | undefined>, onFailure: (error: unknown) => void = ignore) {
+  constructor(
+    clock: Clock,
+    load: (key: string) => Promise<Value | undefined>,
+    { onFailure = ignore, isOver = () => false }: LookUpOptions<Value> = {},
+  ) {
     this.#clock = clock;
     this.#load = load;
     this.#onFailure = onFailure;
+    this.#isOver = isOver;
   }
 
-  /** What is kept, of both kinds. */
+  /** What is kept, of all kinds. */
   get size(): number {
-    return this.#known.size + this.#absent.size;
+    return this.#known.size + this.#absent.size + this.#over.size;
   }
 
   /** Fresh from memory: the value, null when there is known to be none, undefined when the database has to be asked. */
@@ -67,8 +84,8 @@ export class LookUp<Value> {
   }
 
   /**
-   * The value, or undefined when there is none. While the database is away: what was known of late, otherwise a
-   * GatewayError `dependency_unavailable`.
+   * The value, or undefined when there is none. While the database is away: what was known of late, undefined for what is
+   * over, otherwise a GatewayError `dependency_unavailable`.
    */
   async find(key: string): Promise<Value | undefined> {
     const recalled = this.recall(key);
@@ -83,6 +100,7 @@ export class LookUp<Value> {
         this.#awayUntil = this.#clock.monotonic() + AWAY_MS;
       }
     }
+    if (this.#over.get(key)) return undefined;
     const entry = this.#known.get(key);
     if (entry && this.#clock.monotonic() < entry.staleUntil) return entry.value;
     throw new GatewayError("dependency_unavailable", {
@@ -101,13 +119,15 @@ export class LookUp<Value> {
 
   /** Everything is looked up anew before it is trusted again. */
   distrust(): void {
-    this.#changed();
+    this.#doubts += 1;
+    this.#forget();
     for (const [, entry] of this.#known.entries()) suspect(entry);
   }
 
   /** The values chosen are looked up anew, at once, and before they are trusted again. */
   renew(chosen: (value: Value) => boolean): void {
-    this.#changed();
+    this.#changes += 1;
+    this.#forget();
     for (const [key, entry] of [...this.#known.entries()]) {
       if (!chosen(entry.value)) continue;
       suspect(entry);
@@ -115,17 +135,15 @@ export class LookUp<Value> {
     }
   }
 
-  /** Replaces the values for which `change` gives another, for good: no answer under way brings the old one back. */
-  revise(change: (value: Value) => Value | undefined): void {
-    this.#changed();
-    for (const [key, { value }] of [...this.#known.entries()]) {
-      const next = change(value);
-      if (next !== undefined) this.put(key, next);
-    }
+  /** What was under a key is over, for good: no answer under way brings it back. */
+  bury(key: string): void {
+    this.#changes += 1;
+    this.#forget();
+    this.#known.delete(key);
+    this.#over.set(key, true);
   }
 
-  #changed(): void {
-    this.#changes += 1;
+  #forget(): void {
     this.#absent.clear();
     this.#asked.clear();
   }
@@ -135,9 +153,10 @@ export class LookUp<Value> {
     if (asked) return asked;
     if (this.#underWay >= UNDER_WAY) return Promise.reject(new Error(`more than ${UNDER_WAY} look-ups are under way`));
     this.#underWay += 1;
-    const changes = this.#changes;
+    const [changes, doubts] = [this.#changes, this.#doubts];
     const answer = this.#load(key).then((value) => {
-      if (changes === this.#changes) this.#learn(key, value);
+      if (this.#isOver(value)) this.#over.set(key, true);
+      if (changes === this.#changes) this.#learn(key, value, doubts === this.#doubts);
       return value;
     });
     this.#asked.set(key, answer);
@@ -149,8 +168,14 @@ export class LookUp<Value> {
     return answer;
   }
 
-  #learn(key: string, value: Value | undefined): void {
+  #learn(key: string, value: Value | undefined, trusted: boolean): void {
     this.#awayUntil = Number.NEGATIVE_INFINITY;
+    if (!trusted) {
+      // Whoever has asked since knows better.
+      if (value === undefined || this.#known.get(key)) return;
+      this.put(key, value);
+      return suspect(this.#known.get(key) as Entry<Value>);
+    }
     if (value !== undefined) return this.put(key, value);
     this.#known.delete(key);
     this.#absent.set(key, this.#clock.monotonic() + ABSENT_MS);

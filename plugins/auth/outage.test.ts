@@ -2,7 +2,8 @@ import { bind, Clock, Database } from "headgate";
 import { auth } from "headgate/plugins";
 import { simulator } from "headgate/providers";
 import { FakeLogger, startGateway } from "headgate/testing";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { resolveConfig } from "../../core/config/check.ts";
 import { createDatabase } from "../../core/services/database/open.ts";
 import type { OwnedDatabase } from "../../core/services/database/owned.ts";
 import { AuthRig, DEVELOPMENT_KEY, onDatabases } from "../../test/support/auth-rig.ts";
@@ -42,30 +43,36 @@ onDatabases((open) => {
       const database = failable(await open());
       const rig = new AuthRig(database, { developmentKey: DEVELOPMENT_KEY });
       await rig.hooks.start?.();
-      const [known, unseen, revoked, wrong] = [await rig.key(), await rig.key(), await rig.key(), `hg_${"x".repeat(43)}`];
+      const [known, unseen, revoked, unused] = [await rig.key(), await rig.key(), await rig.key(), await rig.key()];
+      const [wrong, wrongBefore] = [`hg_${"x".repeat(43)}`, `hg_${"y".repeat(43)}`];
       await rig.who(known.key);
       await rig.who(revoked.key);
-      await rig.api("POST", `/api/keys/${revoked.id}/revoke`);
+      await rig.who(wrongBefore);
+      for (const { id } of [revoked, unused]) await rig.api("POST", `/api/keys/${id}/revoke`);
       database.away = true;
       const outcomes = async () => ({
         known: await rig.outcome(known.key),
         unseen: await rig.outcome(unseen.key),
         revoked: await rig.outcome(revoked.key),
+        unused: await rig.outcome(unused.key),
         wrong: await rig.outcome(wrong),
+        wrongBefore: await rig.outcome(wrongBefore),
         development: await rig.outcome(DEVELOPMENT_KEY, { ip: "127.0.0.1" }),
       });
       const away = {
         known: "ok",
         unseen: "dependency_unavailable",
         revoked: "invalid_api_key",
+        unused: "invalid_api_key",
         wrong: "dependency_unavailable",
+        wrongBefore: "invalid_api_key",
         development: "ok",
       };
       for (let minute = 0; minute < 20; minute++) {
         expect(await outcomes(), `after ${minute} minutes`).toEqual(away);
         await rig.clock.advance(MINUTE);
       }
-      expect(await rig.outcome(known.key), "after 20 minutes").toBe("dependency_unavailable");
+      expect(await outcomes(), "after 20 minutes").toEqual({ ...away, known: "dependency_unavailable" });
       const told = rig.fakes.logger.lines.filter(({ message }) => message.startsWith("callers cannot be looked up"));
       expect(told.length).toBeGreaterThan(0);
       expect(told.length).toBeLessThanOrEqual(21);
@@ -75,9 +82,29 @@ onDatabases((open) => {
         known: "ok",
         unseen: "ok",
         revoked: "invalid_api_key",
+        unused: "invalid_api_key",
         wrong: "invalid_api_key",
+        wrongBefore: "invalid_api_key",
         development: "ok",
       });
+      await rig.hooks.stop?.();
+    });
+
+    it("a key that another instance revoked before gets 401 here, though nobody has used it here", async () => {
+      const database = await open();
+      const elsewhere = new AuthRig(await database.again());
+      const here = failable(database);
+      const rig = new AuthRig(here);
+      await rig.hooks.start?.();
+      const { id, key } = await elsewhere.key();
+      await expect
+        .poll(async () => {
+          here.away = false;
+          await elsewhere.api("POST", `/api/keys/${id}/revoke`);
+          here.away = true;
+          return rig.outcome(key);
+        })
+        .toBe("invalid_api_key");
       await rig.hooks.stop?.();
     });
 
@@ -113,6 +140,29 @@ onDatabases((open) => {
       expect(rig.hooks.announce?.()).toEqual({});
       await rig.hooks.stop?.();
     });
+  });
+
+  it("a key that is known works on when the config is loaded anew meanwhile, by the terms of the new one", async () => {
+    const database = failable(await open());
+    const config = (defaultPlan: string) => ({
+      providers: [simulator({ speed: 0 })],
+      plugins: [auth({ developmentKey: DEVELOPMENT_KEY, defaultPlan })],
+    });
+    const { url, gateway, stop } = await startGateway(config("trial"), [bind(Database, database)]);
+    onTestFinished(stop);
+    const call = (method: string, path: string, key: string, body?: object) =>
+      fetch(url + path, {
+        method,
+        headers: { "x-api-key": key, "content-type": "application/json" },
+        ...(body && { body: JSON.stringify(body) }),
+      });
+    const { key } = (await (await call("POST", "/api/keys", DEVELOPMENT_KEY, { name: "known" })).json()) as { key: string };
+    expect((await call("GET", "/v1/models", key)).status).toBe(200);
+    database.away = true;
+    await gateway.reload(resolveConfig(config("pro")));
+    expect((await call("GET", "/v1/models", key)).status).toBe(200);
+    database.away = false;
+    expect(await (await call("GET", "/api/me", key)).json()).toMatchObject({ plan: "pro" });
   });
 
   it("the control plane answers 503 while the database is away", async () => {

@@ -1,5 +1,6 @@
 import { type Clock, GatewayError, within } from "headgate";
-import { LookUp } from "./look-up.ts";
+import type { Directory } from "./directory.ts";
+import type { LookUp } from "./look-up.ts";
 import { Recent } from "./recent.ts";
 import type { UserRow } from "./tables.ts";
 import type { Profile, Users } from "./users.ts";
@@ -20,14 +21,15 @@ export class People {
   readonly #users: Users;
   readonly #clock: Clock;
   readonly #terms: PeopleTerms;
+  /** By subject. */
   readonly #met: LookUp<UserRow>;
   readonly #created = new Recent<{ since: number; count: number }>(1_000);
 
-  constructor(users: Users, clock: Clock, terms: PeopleTerms, onFailure: (error: unknown) => void) {
+  constructor({ users, met }: Pick<Directory, "users" | "met">, clock: Clock, terms: PeopleTerms) {
     this.#users = users;
+    this.#met = met;
     this.#clock = clock;
     this.#terms = terms;
-    this.#met = new LookUp(clock, (subject) => users.byProfile(profileOf(subject)), onFailure);
   }
 
   /** Fresh from memory, or undefined. */
@@ -45,14 +47,6 @@ export class People {
     const created = await this.#create(profile);
     this.#met.put(subject, created);
     return created;
-  }
-
-  distrust(): void {
-    this.#met.distrust();
-  }
-
-  renew(userId: string): void {
-    this.#met.renew(({ id }) => id === userId);
   }
 
   /** Whoever was known by address alone is from now on known by this external id too, also under another address. */
@@ -112,7 +106,7 @@ function subjectOf({ email, externalId }: Profile): string {
   return `${externalId ?? ""}\n${email ?? ""}`;
 }
 
-function profileOf(subject: string): Omit<Profile, "name"> {
+export function profileOf(subject: string): Omit<Profile, "name"> {
   const [externalId = "", email = ""] = subject.split("\n");
   return { email: email || null, externalId: externalId || null };
 }

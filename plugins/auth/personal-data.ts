@@ -14,7 +14,7 @@ export function personalDataOf(directory: Directory, terms: Terms): PersonalData
     async erase(userId) {
       const owned = await keys.ofUser(userId);
       const erased = (await keys.deleteOfUser(userId)) + Number(await users.delete(userId));
-      for (const { id } of owned) await directory.tell({ key: id, revoked: true });
+      for (const { hash } of owned) await directory.tell({ revoked: hash });
       await directory.tell({ user: userId });
       return erased;
     },

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { type Catalogue, type ChatRequest, Tokens } from "headgate";
+import { type Catalogue, type ChatRequest, type Target, Tokens } from "headgate";
 import { simulator } from "headgate/providers";
 import { exchange, startGateway } from "headgate/testing";
 import { get_encoding } from "tiktoken";
@@ -55,6 +55,19 @@ it("D8: no number in a request makes a negative or an unsafe reservation", () =>
       expect(needOf("tokens", estimate, 0)).toBeGreaterThan(0);
     }),
   );
+});
+
+test.each([
+  [["small"], 100],
+  [["small", "large"], 1_000],
+  [["large", "small"], 1_000],
+  [["small", "unknown"], 5_000],
+  [[], 5_000],
+])("of 5,000 output tokens asked for, no more is set aside than the models %j can give", (models, expected) => {
+  const maxOutput: Record<string, number> = { small: 100, large: 1_000 };
+  const catalogue = { find: ({ model }: Target) => ({ maxOutput: maxOutput[model] }) } as unknown as Catalogue;
+  const call = exchange({ request: { max_tokens: 5_000 }, targets: models.map((model) => ({ provider: "test", model })) });
+  expect(outputBound(call, 1, catalogue)).toBe(expected);
 });
 
 test.each([

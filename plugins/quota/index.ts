@@ -5,13 +5,10 @@ import {
   Database,
   Directory,
   definePlugin,
-  Events,
   type Exchange,
   GatewayError,
   Ids,
-  Logger,
   Metrics,
-  Spools,
   Tokens,
 } from "headgate";
 import { accountsOf } from "./accounts.ts";
@@ -25,7 +22,7 @@ import { patiently } from "./patience.ts";
 import { personalData } from "./personal-data.ts";
 import { refusal } from "./refusal.ts";
 import { quotaRoutes } from "./routes.ts";
-import { sharedOf } from "./shared.ts";
+import { Shared } from "./shared.ts";
 import { migrations } from "./tables.ts";
 import { UsualOutput } from "./usual-output.ts";
 import { Calendar } from "./windows.ts";
@@ -43,22 +40,20 @@ export const quota = definePlugin({
     clock: Clock,
     db: Database,
     directory: Directory,
-    events: Events,
     ids: Ids,
-    logger: Logger,
     metrics: Metrics,
-    spools: Spools,
+    shared: Shared,
     tokens: Tokens,
   },
   after: ["metrics", "auth", "usage", "rate-limit", "idempotency"],
   before: ["semantic-cache", "complexity-router", "condenser", "failover"],
-  setup(options, { catalogue, clock, db, directory, events, ids, logger, metrics, spools, tokens }) {
+  setup(options, { catalogue, clock, db, directory, ids, metrics, shared, tokens }) {
     const calendar = new Calendar(options.timeZone);
     const refused = metrics.counter("headgate_quota_refusals_total", {
       help: "Calls that a quota did not cover.",
       labels: ["unit", "window"],
     });
-    const { keeper, news } = sharedOf({ clock, db, events, logger, spools });
+    const { keeper, news } = shared;
     const meter = new Meter({ options, catalogue, tokens, usual: new UsualOutput(options.defaultOutput) });
     const place = ids.next("quo").slice(-4);
     let started = false;

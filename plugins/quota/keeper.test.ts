@@ -216,6 +216,38 @@ it("D4: an instance that is gone loses its slices after a minute; what it settle
   other.keeper.abandon();
 });
 
+it("A7: who pauses while the database is away goes on with what was set aside here; once it is back, what lies idle is given back", async () => {
+  const db = await memoryDatabase(migrations);
+  const clock = new FakeClock();
+  const spools = new MemorySpools("ins_0");
+  const keeper = new Keeper({ db, spools, clock, logger: new FakeLogger(), onBooked: () => undefined, onBegun: () => undefined });
+  await keeper.start();
+  const needs = [{ account: accountOf("user", "ann", LIMIT), amount: 10 }];
+  const call = () => {
+    const reservation = keeper.tryReserve("req_1", needs);
+    if (!reservation) throw new Error("nothing is left here");
+    keeper.opened(reservation);
+    keeper.settle(reservation, () => 10);
+  };
+  const leased = keeper.reserve("req_0", needs);
+  await leased.verdict;
+  leased.giveUp();
+  db.away = true;
+  for (let second = 0; second < 4; second++) {
+    await clock.advance(1_000);
+    call();
+  }
+  await clock.advance(20_000);
+  call();
+  db.away = false;
+  await spools.deliver();
+  await clock.advance(3_000);
+  await spools.deliver();
+  const row = await db.tables<Tables>().selectFrom("quota_accounts").select(["used", "held"]).executeTakeFirst();
+  expect(row).toEqual({ used: 50, held: 0 });
+  keeper.abandon();
+});
+
 it("a kill between two batches, while the books of the last run are closed, loses and doubles nothing", async () => {
   const db = await memoryDatabase(migrations);
   const user = accountOf("user", "ann", LIMIT);

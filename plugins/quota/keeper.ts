@@ -21,6 +21,8 @@ export interface KeeperOptions {
 const SWEEP_MS = 1_000;
 const IDLE_MS = 1_500;
 const PROLONG_MS = 10_000;
+/** While the database has been silent for longer than this, in ms, idle slices are kept: nobody would get them again before it is back. */
+const SILENT_MS = 3_000;
 const SAFETY_MS = 10_000;
 /** For the books of an earlier process to be closed at start. */
 const BOOT_MS = 15_000;
@@ -162,9 +164,9 @@ export class Keeper {
   }
 
   #sweep(): void {
-    this.#return(IDLE_MS);
     const { clock, logger } = this.#options;
     const now = clock.monotonic();
+    if (now - this.heardAt <= SILENT_MS) this.#return(IDLE_MS);
     // By its own time: a busy instance's lease is prolonged by all it writes, but others' leases run out all the same.
     if (this.#working || now - this.#tendedAt < PROLONG_MS) return;
     this.#working = true;

@@ -8,7 +8,9 @@ import { migrations } from "./tables.ts";
 /** The plugin's routes on a database of their own; one user, `usr_ann`, on the plan `small`. */
 async function open() {
   const db = await memoryDatabase(migrations);
-  const directory: Directory = { user: async (id) => (id === "usr_ann" ? { email: null, name: "ann", plan: "small" } : undefined) };
+  const directory: Directory = {
+    user: async (id) => (id === "usr_ann" ? { email: null, name: "ann", plan: "small", role: "user" } : undefined),
+  };
   const { scope } = fakeServices([bind(Database, db), bind(Directory, directory), bind(Catalogue, {} as Catalogue)]);
   const { definition } = quota({ plans: { small: ["1000 tokens/day"] }, overrides: { min: 0.5, max: 2 } });
   const options = definition.options.parse({ plans: { small: ["1000 tokens/day"] }, overrides: { min: 0.5, max: 2 } });

@@ -2,8 +2,10 @@ import {
   type ApiRoute,
   apiRoute,
   type Clock,
+  checkRank,
   type Database,
   type Directory,
+  type DirectoryUser,
   GatewayError,
   type Ids,
   page,
@@ -34,10 +36,10 @@ export interface RouteParts {
 export function quotaRoutes({ db, options, calendar, clock, ids, keeper, directory }: RouteParts): ApiRoute[] {
   const now = () => clock.now().getTime();
 
-  async function planOf(user: string): Promise<string> {
-    const found = await directory.user(user);
-    if (!found) throw new GatewayError("not_found", { message: "There is no such user." });
-    return found.plan;
+  async function known(id: string): Promise<DirectoryUser> {
+    const user = await directory.user(id);
+    if (!user) throw new GatewayError("not_found", { message: "There is no such user." });
+    return user;
   }
 
   const standings = (user: string, plan: string) => standingsOf({ db, options, calendar, clock }, user, plan);
@@ -72,7 +74,7 @@ export function quotaRoutes({ db, options, calendar, clock, ids, keeper, directo
       summary: "What a user may use, and has used",
       command: "limits show",
       reply: Standings,
-      handle: async ({ params: { id = "" } }) => ({ body: await standings(id, await planOf(id)) }),
+      handle: async ({ params: { id = "" } }) => ({ body: await standings(id, (await known(id)).plan) }),
     }),
     apiRoute({
       method: "PATCH",
@@ -82,8 +84,9 @@ export function quotaRoutes({ db, options, calendar, clock, ids, keeper, directo
       command: "limits set",
       body: LimitChange,
       reply: Standings,
-      async handle({ params: { id = "" }, body }) {
-        const plan = await planOf(id);
+      async handle({ params: { id = "" }, body, caller }) {
+        const { plan, role } = await known(id);
+        checkRank(caller, role);
         const limit = parseLimit(body.limit);
         if (!limit)
           throw new GatewayError("invalid_request", { param: "limit", message: 'Expected a limit such as "200000 tokens/month".' });
@@ -114,7 +117,7 @@ export function quotaRoutes({ db, options, calendar, clock, ids, keeper, directo
       body: TopUp,
       reply: Transaction,
       async handle({ params: { id = "" }, body, caller }) {
-        await planOf(id);
+        await known(id);
         const bought = stored(body.unit, body.amount);
         const purchase = {
           id: ids.next("txn"),

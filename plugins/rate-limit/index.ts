@@ -1,10 +1,10 @@
-import { type Caller, Catalogue, Clock, definePlugin, type Exchange, GatewayError, Ids, Metrics, type Outcome, Scripts } from "headgate";
+import { type Caller, Catalogue, Clock, definePlugin, type Exchange, GatewayError, Metrics, type Outcome, Scripts } from "headgate";
 import { claimsOf, merged } from "./claims.ts";
 import type { Claim } from "./counters.ts";
 import { Estimator, tokensOf } from "./estimate.ts";
 import { rateHeaders } from "./headers.ts";
 import { type Limit, showLimit } from "./limit-text.ts";
-import { type Decision, type Held, limiterOf } from "./limiter.ts";
+import { type Decision, GatewayLimiter, type Held } from "./limiter.ts";
 import { RateLimitOptions } from "./options.ts";
 
 /**
@@ -14,11 +14,10 @@ import { RateLimitOptions } from "./options.ts";
 export const rateLimit = definePlugin({
   name: "rate-limit",
   options: RateLimitOptions,
-  inject: { catalogue: Catalogue, clock: Clock, ids: Ids, metrics: Metrics, scripts: Scripts },
+  inject: { catalogue: Catalogue, clock: Clock, limiter: GatewayLimiter, metrics: Metrics, scripts: Scripts },
   after: ["metrics", "auth", "usage"],
   before: ["idempotency", "quota", "semantic-cache", "complexity-router", "condenser", "failover"],
-  setup(options, { catalogue, clock, ids, metrics, scripts }) {
-    const limiter = limiterOf({ clock, ids, metrics });
+  setup(options, { catalogue, clock, limiter, metrics, scripts }) {
     const estimator = new Estimator(catalogue);
     const forAll = merged(options.limits);
     const byPlan = new Map(Object.entries(options.plans).map(([plan, own]) => [plan, merged([...options.limits, ...own])]));

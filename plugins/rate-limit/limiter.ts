@@ -1,4 +1,4 @@
-import type { Clock, Ids, Metrics, Scripts, Timer } from "headgate";
+import { Clock, Ids, type Scripts, type Timer, token } from "headgate";
 import { type Admission, type Claim, LocalCounters, type Refusal } from "./counters.ts";
 import { type Correction, LEASE_MS, SharedCounters } from "./shared-counters.ts";
 
@@ -25,7 +25,6 @@ export type Decision = { readonly mode: "redis" | "local" } & (Refusal | (Pick<A
 export interface LimiterServices {
   readonly clock: Clock;
   readonly ids: Ids;
-  readonly metrics: Metrics;
 }
 
 /**
@@ -217,11 +216,5 @@ export class Limiter {
   }
 }
 
-const limiters = new WeakMap<Metrics, Limiter>();
-
 /** The one limiter of a gateway: what it has counted outlives a reload. */
-export function limiterOf(services: LimiterServices): Limiter {
-  const limiter = limiters.get(services.metrics) ?? new Limiter(services);
-  limiters.set(services.metrics, limiter);
-  return limiter;
-}
+export const GatewayLimiter = token("rate-limit.limiter", (scope) => new Limiter(scope.inject({ clock: Clock, ids: Ids })));

@@ -1,6 +1,6 @@
-import { Catalogue, Clock, Database, definePlugin, Ids, Logger, Metrics, Spools, type Timer } from "headgate";
+import { Catalogue, Clock, Database, definePlugin, Logger, Metrics, type Timer } from "headgate";
 import { listen, Vault } from "./content.ts";
-import { ledgerOf } from "./ledger.ts";
+import { UsageLedger } from "./ledger.ts";
 import { UsageOptions } from "./options.ts";
 import { removeBefore } from "./partitions.ts";
 import { personalData } from "./personal-data.ts";
@@ -22,12 +22,11 @@ const STRANGERS = new Set(["invalid_api_key"]);
 export const usage = definePlugin({
   name: "usage",
   options: UsageOptions,
-  inject: { catalogue: Catalogue, clock: Clock, db: Database, ids: Ids, logger: Logger, metrics: Metrics, spools: Spools },
+  inject: { catalogue: Catalogue, clock: Clock, db: Database, ledger: UsageLedger, logger: Logger, metrics: Metrics },
   after: ["metrics", "auth"],
   before: ["rate-limit", "idempotency", "quota", "semantic-cache", "complexity-router", "condenser", "failover"],
   failMode: "open",
-  setup(options, { catalogue, clock, db, ids, logger, metrics, spools }) {
-    const ledger = ledgerOf({ clock, db, ids, spools });
+  setup(options, { catalogue, clock, db, ledger, logger, metrics }) {
     const vault = options.content === "store" && options.contentKey ? new Vault(options.contentKey.reveal()) : undefined;
     const recorder = new Recorder({ catalogue, clock, ledger, options, vault });
     const strangers = metrics.counter("headgate_usage_strangers_total", {

@@ -1,4 +1,4 @@
-import type { Clock, Database, Ids, Spool, Spools } from "headgate";
+import { Clock, Database, Ids, type Spool, Spools, token } from "headgate";
 import type { Call, Cell } from "./columns.ts";
 import { beginLine, dropLine, endLine, type SealedContent, startLine } from "./record.ts";
 import { Store } from "./store.ts";
@@ -91,11 +91,8 @@ export class Ledger {
   }
 }
 
-const ledgers = new WeakMap<Spools, Ledger>();
-
 /** The one ledger of a gateway. */
-export function ledgerOf(services: LedgerServices): Ledger {
-  const ledger = ledgers.get(services.spools) ?? new Ledger(services);
-  ledgers.set(services.spools, ledger);
-  return ledger;
-}
+export const UsageLedger = token(
+  "usage.ledger",
+  (scope) => new Ledger(scope.inject({ clock: Clock, db: Database, ids: Ids, spools: Spools })),
+);

@@ -53,14 +53,17 @@ export interface AlertsRig extends FakeServices {
 
 export interface AlertsRigParts {
   readonly db: Database;
+  /** Ann alone by default. */
   readonly users?: Readonly<Record<string, DirectoryUser>>;
   readonly clock?: FakeClock;
 }
 
+const ANN: DirectoryUser = { email: null, name: "Ann", plan: "trial", role: "user" };
+
 /** One instance of the plugin on a fake clock, with a real database and the real network. */
 export async function startAlerts(
   options: AlertsSettings,
-  { db, users = {}, clock = new FakeClock() }: AlertsRigParts,
+  { db, users = { usr_ann: ANN }, clock = new FakeClock() }: AlertsRigParts,
 ): Promise<AlertsRig> {
   const directory: Directory = { user: async (id) => users[id] };
   const realIds = new Scope().get(Ids);

@@ -27,6 +27,10 @@ export class DeliveryQueue {
   #behind: { readonly segment: Segment; readonly reader: SegmentReader } | undefined;
   /** Records not read yet. */
   #unread: number;
+  /** Files below this number are of earlier processes. */
+  readonly #own: number;
+  /** Whether a record of this process has been delivered. */
+  #begun = false;
   /** Records that were ever taken into memory, and of those the delivered ones. */
   #entered = 0;
   #left = 0;
@@ -38,6 +42,7 @@ export class DeliveryQueue {
     this.#trouble = trouble;
     this.#behind = oldest && { segment: oldest, reader: new SegmentReader(oldest.path) };
     this.#unread = unread;
+    this.#own = segments.number;
   }
 
   get size(): number {
@@ -100,7 +105,11 @@ export class DeliveryQueue {
 
   /** The first `count` have been delivered. */
   forget(count: number): void {
-    for (let at = this.#head; at < this.#head + count; at++) this.#characters -= (this.#queue[at] as Waiting).record.length;
+    for (let at = this.#head; at < this.#head + count; at++) {
+      const { record, file } = this.#queue[at] as Waiting;
+      this.#characters -= record.length;
+      this.#begun ||= file >= this.#own;
+    }
     this.#head += count;
     this.#left += count;
     if (this.#head > 1000 || this.#inMemory === 0) {
@@ -109,7 +118,8 @@ export class DeliveryQueue {
     }
     // What no file would take and was delivered from memory needs none any more.
     if (!this.#behind) this.#writer.keepLast(this.#inMemory);
-    this.#writer.dropBefore(this.#queue[this.#head]?.file ?? this.#behind?.segment.number ?? this.#segments.number);
+    // Who takes them may have what earlier processes left open in memory alone, until told that another has begun.
+    if (this.#begun) this.#writer.dropBefore(this.#queue[this.#head]?.file ?? this.#behind?.segment.number ?? this.#segments.number);
   }
 
   #enter(record: string, file: number): void {

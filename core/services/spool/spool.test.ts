@@ -22,6 +22,7 @@ function dataFolder(): string {
 }
 
 interface Bench {
+  readonly data: string;
   readonly clock: FakeClock;
   readonly spools: FileSpools;
   readonly spool: Spool;
@@ -40,7 +41,7 @@ async function open(data: string, carry?: () => readonly string[], hold?: Promis
   const metrics = createMetrics();
   const spools = new FileSpools(data, { clock, metrics, logger: new FakeLogger() });
   const delivered: string[] = [];
-  const bench = { clock, spools, delivered, away: false, takes: Number.POSITIVE_INFINITY } as Bench & { spool: Spool };
+  const bench = { data, clock, spools, delivered, away: false, takes: Number.POSITIVE_INFINITY } as Bench & { spool: Spool };
   bench.spool = await spools.open({
     name: "test",
     ...(carry && { carry }),
@@ -175,6 +176,26 @@ describe("a spool", () => {
     await third.clock.advance(100);
     await third.settle();
     expect(third.delivered).toEqual(["orphan"]);
+  });
+
+  it("leaves to the next process what an earlier one left, until a record of its own has been delivered after it", async () => {
+    const data = dataFolder();
+    const first = await open(data);
+    first.spool.append("begun");
+    const second = await open(await crash(data));
+    second.takes = 1;
+    second.spool.append("started anew");
+    await second.clock.advance(100);
+    expect(second.delivered).toEqual(["begun"]);
+
+    const third = await open(await crash(second.data));
+    third.spool.append("and again");
+    await third.settle();
+    expect(third.delivered).toEqual(["begun", "started anew", "and again"]);
+
+    const last = await open(await crash(third.data));
+    await last.settle();
+    expect(last.delivered).not.toContain("begun");
   });
 
   it("opens each new file with what must not be forgotten", async () => {
@@ -362,6 +383,8 @@ describe("through crashes and outages", () => {
     await bench.clock.advance(100);
     expect(bench.delivered).toEqual(["behind it"]);
     expect(bench.metric("headgate_spool_errors_total")).toBe(1);
+    bench.spool.append("its own");
+    await bench.settle();
     expect(readdirSync(folder)).toEqual(["000000000001.log.bad", "000000000003.log"]);
   });
 

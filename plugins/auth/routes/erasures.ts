@@ -1,8 +1,8 @@
-import { type ApiRoute, apiRoute, GatewayError, type PersonalDataRegistry, page, pageOf, pageQuery } from "headgate";
+import { type ApiRoute, apiRoute, checkRank, GatewayError, type PersonalDataRegistry, page, pageOf, pageQuery } from "headgate";
 import { z } from "zod";
 import type { Directory } from "../directory.ts";
 import type { Erasures } from "../erasures.ts";
-import { actorOf, checkRank, missing, nameOfActor } from "./permission.ts";
+import { actorOf, missing, nameOfActor } from "./permission.ts";
 import { ErasureShape, shownErasure } from "./shapes.ts";
 
 const Everything = z.record(z.string(), z.unknown());

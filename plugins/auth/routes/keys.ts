@@ -1,10 +1,10 @@
-import { type ApiRequest, type ApiRoute, apiRoute, type Caller, GatewayError, page, pageOf, type Role } from "headgate";
+import { type ApiRequest, type ApiRoute, apiRoute, type Caller, checkRank, GatewayError, page, pageOf, type Role } from "headgate";
 import type { Directory } from "../directory.ts";
 import { DAY_MS, type Terms } from "../identity.ts";
 import { newKey } from "../key.ts";
 import { type KeyFields, rotateAt } from "../keys.ts";
 import type { KeyRow } from "../tables.ts";
-import { actorOf, checkGrant, checkRank, missing } from "./permission.ts";
+import { actorOf, checkGrant, missing } from "./permission.ts";
 import { KeyChange, KeyQuery, KeyShape, NewKeyBody, Rotation, shownKey } from "./shapes.ts";
 
 export function keyRoutes(directory: Directory, terms: Terms): ApiRoute[] {
@@ -133,7 +133,7 @@ export function keyRoutes(directory: Directory, terms: Terms): ApiRoute[] {
         const now = directory.now().wall;
         const revoked = await keys.revoke(key.id, now);
         if (!revoked) throw missing("key");
-        await directory.tell({ key: key.id, revoked: true });
+        await directory.tell({ revoked: key.hash });
         return { body: shownKey(revoked, terms, now) };
       },
     }),

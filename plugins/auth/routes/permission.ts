@@ -13,26 +13,11 @@ export function nameOfActor({ user, key, name }: Caller): string {
 
 /** Nobody hands out more than they have. */
 export function checkGrant(actor: Caller, role: Role): void {
-  if (rank(role) > rank(actor.role)) {
-    throw new GatewayError("permission_denied", { message: `Only ${articled(role)} may grant the role ${role}.`, param: "role" });
-  }
-}
-
-/** Nobody changes what belongs to somebody above them. */
-export function checkRank(actor: Caller, role: Role): void {
-  if (rank(role) > rank(actor.role)) {
-    throw new GatewayError("permission_denied", { message: `Only ${articled(role)} may change what belongs to ${articled(role)}.` });
+  if (ROLES.indexOf(role) > ROLES.indexOf(actor.role)) {
+    throw new GatewayError("permission_denied", { message: `The role ${role} is above your own, ${actor.role}.`, param: "role" });
   }
 }
 
 export function missing(what: string): GatewayError {
   return new GatewayError("not_found", { message: `There is no such ${what}.` });
-}
-
-function rank(role: Role): number {
-  return ROLES.indexOf(role);
-}
-
-function articled(role: Role): string {
-  return `${/^[aeiou]/.test(role) ? "an" : "a"} ${role}`;
 }

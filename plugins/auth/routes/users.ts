@@ -1,8 +1,8 @@
-import { type ApiRequest, type ApiRoute, apiRoute, type Caller, GatewayError, page, pageOf } from "headgate";
+import { type ApiRequest, type ApiRoute, apiRoute, type Caller, checkRank, GatewayError, page, pageOf } from "headgate";
 import type { Directory } from "../directory.ts";
 import type { Status, UserRow } from "../tables.ts";
 import type { UserFields } from "../users.ts";
-import { actorOf, checkGrant, checkRank, missing } from "./permission.ts";
+import { actorOf, checkGrant, missing } from "./permission.ts";
 import { NewUser, Reason, shownUser, UserChange, UserQuery, UserShape } from "./shapes.ts";
 
 export function userRoutes(directory: Directory, terms: { readonly defaultPlan: string }): ApiRoute[] {
