@@ -1,9 +1,10 @@
 import { bind, Database } from "headgate";
 import { usage } from "headgate/plugins";
-import { type Answer, FakeLogger, FaultProxy, json, type Responder, replyIn, ScriptedUpstream, startGateway } from "headgate/testing";
+import { type Answer, FakeLogger, json, type Responder, replyIn, ScriptedUpstream, startGateway } from "headgate/testing";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { createDatabase } from "../../core/services/database/open.ts";
 import { eachDatabase } from "../../test/support/databases.ts";
+import { loseCommits } from "../../test/support/lost-commits.ts";
 import { hasPostgres, startPostgres } from "../../test/support/postgres.ts";
 import { failover, provider } from "../../test/support/scripted-provider.ts";
 import { ASK, post, rows, startUsage } from "../../test/support/usage-rig.ts";
@@ -77,25 +78,7 @@ describe.skipIf(!hasPostgres)("A11: a commit whose answer is lost", () => {
     const server = await startPostgres();
     onTestFinished(() => server.stop());
     const url = await server.database("ambiguous");
-    let delivering = false;
-    let lost = 0;
-    const proxy = await FaultProxy.start({
-      port: server.port,
-      onData(data, direction, { faults }) {
-        if (direction !== "toServer" || faults.toClient.drop) return;
-        delivering ||= data.includes('insert into "usage_exchanges"');
-        if (!delivering || !data.includes("commit") || lost >= 4) return;
-        delivering = false;
-        lost += 1;
-        // The server hears it and commits; what it answers, and then the connection, are gone.
-        proxy.set({ drop: true }, "toClient");
-        setTimeout(() => {
-          proxy.set({});
-          proxy.reset();
-        }, 150);
-      },
-    });
-    onTestFinished(() => proxy.close());
+    const way = await loseCommits({ url, of: 'insert into "usage_exchanges"', times: 4 });
     const open = (at: string) => {
       const database = createDatabase({ url: at, data: "", random: { next: Math.random }, logger: new FakeLogger() });
       onTestFinished(() => database.close());
@@ -103,14 +86,14 @@ describe.skipIf(!hasPostgres)("A11: a commit whose answer is lost", () => {
     };
     const seen = open(url);
     const gateway = await startGateway({ providers: [provider("openai-chat", (await answering()).url, "scripted")], plugins: [usage()] }, [
-      bind(Database, open(url.replace(`:${server.port}/`, `:${proxy.port}/`))),
+      bind(Database, open(way.url)),
     ]);
     onTestFinished(() => gateway.stop());
     for (let calls = 1; calls <= 12; calls++) {
       expect((await post(gateway.url, "/v1/chat/completions", { ...ASK, model: "scripted/m" })).status).toBe(200);
       await rows(seen, calls);
     }
-    expect(lost).toBeGreaterThanOrEqual(3);
+    expect(way.lost).toBe(4);
     expect(await seen.tables<Tables>().selectFrom("usage_attempts").selectAll().execute()).toHaveLength(12);
     expect(await report(seen, "model", ALL)).toMatchObject([{ name: "m", requests: 12, input_tokens: 12 * 9, output_tokens: 12 * 4 }]);
   }, 60_000);
