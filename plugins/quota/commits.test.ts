@@ -67,49 +67,57 @@ describe.skipIf(!hasPostgres)("A11: a commit whose answer is lost", () => {
     return { keeper, way, books, reserve, rest };
   }
 
-  it.each(WAYS)("books a settlement exactly once; %s", async (_, away) => {
-    const { keeper, way, books, reserve, rest } = await begin(`settled_${away}`, "set used = used + v.a", 3, away);
-    for (let call = 1; call <= 6; call++) {
-      const verdict = await vi.waitFor(async () => {
-        const had = await reserve(`req_${call}`, 100);
-        if (had.kind !== "reserved") throw new Error(had.kind);
-        return had;
-      }, 10_000);
-      keeper.opened(verdict.reservation);
-      keeper.settle(verdict.reservation, () => 40);
+  it.each(WAYS)(
+    "books a settlement exactly once; %s",
+    async (_, away) => {
+      const { keeper, way, books, reserve, rest } = await begin(`settled_${away}`, "set used = used + v.a", 3, away);
+      for (let call = 1; call <= 6; call++) {
+        const verdict = await vi.waitFor(async () => {
+          const had = await reserve(`req_${call}`, 100);
+          if (had.kind !== "reserved") throw new Error(had.kind);
+          return had;
+        }, 10_000);
+        keeper.opened(verdict.reservation);
+        keeper.settle(verdict.reservation, () => 40);
+        await vi.waitFor(
+          async () => {
+            await rest();
+            expect(await books()).toMatchObject({ used: 40 * call });
+          },
+          { timeout: 10_000, interval: 20 },
+        );
+      }
+      expect(way.lost).toBe(3);
       await vi.waitFor(
         async () => {
           await rest();
-          expect(await books()).toMatchObject({ used: 40 * call });
+          expect(await books()).toEqual({ used: 240, held: 0 });
         },
         { timeout: 10_000, interval: 20 },
       );
-    }
-    expect(way.lost).toBe(3);
-    await vi.waitFor(
-      async () => {
-        await rest();
-        expect(await books()).toEqual({ used: 240, held: 0 });
-      },
-      { timeout: 10_000, interval: 20 },
-    );
-  }, 60_000);
+    },
+    60_000,
+  );
 
-  it.each(WAYS)("leaves nothing of a lease behind that nobody has any more; %s", async (_, away) => {
-    const { keeper, way, books, reserve, rest } = await begin(`leased_${away}`, 'insert into "quota_accounts"', 1, away);
-    const verdict = await reserve("req_1", 100);
-    expect([way.lost, verdict.kind]).toEqual([1, away > 0 ? "unavailable" : "reserved"]);
-    expect((await books())?.held).toBeGreaterThanOrEqual(100);
-    if (verdict.kind === "reserved") {
-      keeper.opened(verdict.reservation);
-      keeper.settle(verdict.reservation, () => 40);
-    }
-    await vi.waitFor(
-      async () => {
-        await rest();
-        expect(await books()).toEqual({ used: verdict.kind === "reserved" ? 40 : 0, held: 0 });
-      },
-      { timeout: 10_000, interval: 20 },
-    );
-  }, 60_000);
+  it.each(WAYS)(
+    "leaves nothing of a lease behind that nobody has any more; %s",
+    async (_, away) => {
+      const { keeper, way, books, reserve, rest } = await begin(`leased_${away}`, 'insert into "quota_accounts"', 1, away);
+      const verdict = await reserve("req_1", 100);
+      expect([way.lost, verdict.kind]).toEqual([1, away > 0 ? "unavailable" : "reserved"]);
+      expect((await books())?.held).toBeGreaterThanOrEqual(100);
+      if (verdict.kind === "reserved") {
+        keeper.opened(verdict.reservation);
+        keeper.settle(verdict.reservation, () => 40);
+      }
+      await vi.waitFor(
+        async () => {
+          await rest();
+          expect(await books()).toEqual({ used: verdict.kind === "reserved" ? 40 : 0, held: 0 });
+        },
+        { timeout: 10_000, interval: 20 },
+      );
+    },
+    60_000,
+  );
 });
