@@ -1,8 +1,10 @@
-import { bind, Database } from "headgate";
+import { setTimeout as sleep } from "node:timers/promises";
+import { bind, Database, Logger } from "headgate";
 import { usage } from "headgate/plugins";
 import { type Answer, FakeLogger, json, type Responder, replyIn, ScriptedUpstream, startGateway } from "headgate/testing";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { createDatabase } from "../../core/services/database/open.ts";
+import { FEW_CONNECTIONS, startCrowd } from "../../test/support/crowd.ts";
 import { eachDatabase } from "../../test/support/databases.ts";
 import { loseCommits } from "../../test/support/lost-commits.ts";
 import { hasPostgres, startPostgres } from "../../test/support/postgres.ts";
@@ -96,6 +98,47 @@ describe.skipIf(!hasPostgres)("A11: a commit whose answer is lost", () => {
     expect(way.lost).toBe(4);
     expect(await seen.tables<Tables>().selectFrom("usage_attempts").selectAll().execute()).toHaveLength(12);
     expect(await report(seen, "model", ALL)).toMatchObject([{ name: "m", requests: 12, input_tokens: 12 * 9, output_tokens: 12 * 4 }]);
+  }, 60_000);
+});
+
+describe.skipIf(!hasPostgres)("A12: a server without a connection to spare", () => {
+  it("loses no row and doubles none, however often it refuses", async () => {
+    const server = await startPostgres({ settings: FEW_CONNECTIONS });
+    onTestFinished(() => server.stop());
+    const logger = new FakeLogger();
+    const database = createDatabase({ url: server.url, data: "", random: { next: Math.random }, logger });
+    onTestFinished(() => database.close());
+    const plugins = [usage()];
+    const gateway = await startGateway({ providers: [provider("openai-chat", (await answering()).url, "scripted")], plugins }, [
+      bind(Database, database),
+      bind(Logger, logger),
+    ]);
+    onTestFinished(() => gateway.stop());
+    const crowd = await startCrowd(server.url);
+    onTestFinished(() => crowd.stop());
+    let calls = 0;
+    const call = async (count: number) => {
+      for (calls += count; count > 0; count--) {
+        expect((await post(gateway.url, "/v1/chat/completions", { ...ASK, model: "scripted/m" })).status).toBe(200);
+      }
+    };
+    // For less than it is tried again, and for longer.
+    for (const ms of [50, 600, 50, 600]) {
+      await crowd.gather();
+      await call(10);
+      await sleep(ms);
+      await crowd.leave();
+      await call(2);
+      await rows(database, calls);
+    }
+    expect(await database.tables<Tables>().selectFrom("usage_attempts").selectAll().execute()).toHaveLength(calls);
+    expect(await report(database, "model", ALL)).toMatchObject([{ requests: calls, input_tokens: calls * 9 }]);
+    expect(logger.lines).toContainEqual(
+      expect.objectContaining({
+        message: "a spool is in trouble",
+        fields: expect.objectContaining({ err: expect.objectContaining({ code: "53300" }) }),
+      }),
+    );
   }, 60_000);
 });
 
