@@ -17,6 +17,7 @@ export interface GatewaySettings {
   readonly PORT?: number;
   readonly DATA?: string;
   readonly LEDGER_DATABASE?: string;
+  readonly LIMITS_REDIS?: string;
 }
 
 /** The real command line in a process of its own, so that its memory, event loop, signals and exit are its own. */
