@@ -22,7 +22,7 @@ const AWAY = { "x-forwarded-for": "203.0.113.9" };
 
 type Headers = Readonly<Record<string, string>>;
 
-export interface Asking {
+interface Asking {
   readonly method?: string;
   /** A text is sent as it is. */
   readonly body?: object | string | Uint8Array;
