@@ -31,19 +31,22 @@ export async function run(options: LoadOptions, whileServing?: (gateway: Gateway
     say(`headgate: ${startFailure(error, config)}`);
     return EXIT.unexpected;
   }
+  let finish: (() => void) | undefined;
+  // Before it says that it is ready: who waits for that may stop it the next moment.
+  const stopped = untilStopped(gateway, () => finish?.());
   say(banner(config, url, gateway.routes(), painter(process.stderr), gateway.announcements()));
-  const finish = whileServing?.(gateway, config);
-  return untilStopped(gateway, finish);
+  finish = whileServing?.(gateway, config);
+  return stopped;
 }
 
-function untilStopped(gateway: Gateway, finish: (() => void) | undefined): Promise<number> {
+function untilStopped(gateway: Gateway, finish: () => void): Promise<number> {
   let signals = 0;
   return new Promise((resolve, reject) => {
     const onSignal = () => {
       signals += 1;
       if (signals === 1) {
         say("headgate: stopping once the calls under way are done; press again to stop now");
-        finish?.();
+        finish();
       }
       gateway.stop({ now: signals > 1 }).then(() => resolve(signals > 1 ? EXIT.unexpected : EXIT.ok), reject);
     };

@@ -5,7 +5,7 @@ import type { Caller } from "../exchange.ts";
 import { isUnavailable } from "../services/database/errors.ts";
 import type { Events } from "../services/events.ts";
 import type { KeyValue } from "../services/key-value.ts";
-import { redactFields } from "../services/redact.ts";
+import { maskJson, redactFields } from "../services/redact.ts";
 import { refusalOf } from "./access.ts";
 import type { ApiResponse, ApiRoute } from "./api.ts";
 import type { ApiGuard } from "./guard.ts";
@@ -132,8 +132,9 @@ export class ControlPlane {
       requestId,
       method: route.method,
       route: route.path,
-      params,
-      body: body && redactFields(body, false),
+      // What is told is kept, and a key may have been taken for an id.
+      params: maskJson(params),
+      body: body && maskJson(redactFields(body, false)),
       status,
       ...(error && { error: error.code }),
       ...(made !== undefined && { made }),

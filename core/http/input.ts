@@ -2,6 +2,7 @@ import { z } from "zod";
 import { explain } from "../config/explain.ts";
 import type { Mistake } from "../config/mistakes.ts";
 import { GatewayError } from "../errors.ts";
+import { maskText } from "../services/redact.ts";
 
 const NO_FIELDS = z.strictObject({});
 const MAX_PARAM_LENGTH = 200;
@@ -45,12 +46,13 @@ export function checkParams(params: Readonly<Record<string, string>>): void {
   }
 }
 
+/** Somebody may have taken a key for a name. */
 function invalid(param: string | null, message: string): GatewayError {
-  return new GatewayError("invalid_request", { param: param?.slice(0, MAX_SHOWN) ?? null, message });
+  return new GatewayError("invalid_request", { param: param && maskText(param).slice(0, MAX_SHOWN), message });
 }
 
 function shown(name: string): string {
-  return JSON.stringify(name.slice(0, MAX_SHOWN));
+  return JSON.stringify(maskText(name).slice(0, MAX_SHOWN));
 }
 
 function sentence({ path, expected, got, hint }: Mistake, place: Place): string {

@@ -24,6 +24,11 @@ export function maskText(text: string): string {
   return CREDENTIALS.reduce((masked, [pattern, replacement]) => masked.replace(pattern, replacement), text);
 }
 
+/** The same of all names and texts in data that goes through JSON. */
+export function maskJson<Data extends object>(data: Data): Data {
+  return JSON.parse(maskText(JSON.stringify(data)));
+}
+
 /**
  * A copy of log fields that is safe and small enough to write: values under secret-looking keys are replaced at any
  * depth, errors become plain objects, and texts, lists and nesting are cut. Numbers and booleans are never secret, so

@@ -13,9 +13,10 @@ const LONGEST_MESSAGE = 1_000;
 export function relayError(
   status: number,
   headers: Readonly<Record<string, unknown>>,
-  info: UpstreamErrorInfo,
+  said: UpstreamErrorInfo,
   provider: Pick<Provider, "name" | "headers">,
 ): GatewayError {
+  const info = withoutCredentials(said, provider);
   const cause = new Error(`${provider.name} answered ${status}: ${info.type ?? ""} ${info.code ?? ""} ${info.message ?? ""}`.trim());
   const kind = `${info.type ?? ""} ${info.code ?? ""}`;
   if (status === 401 || status === 403 || status === 407) return new GatewayError("upstream_auth_failed", { cause });
@@ -34,7 +35,7 @@ export function relayError(
       status,
       cause,
       param: info.param ?? null,
-      ...(info.message ? { message: redact(info.message.slice(0, LONGEST_MESSAGE), provider) } : {}),
+      ...(info.message ? { message: info.message.slice(0, LONGEST_MESSAGE) } : {}),
     });
   }
   return new GatewayError("upstream_failed", { cause });
@@ -47,12 +48,11 @@ function readRetryAfter(headers: Readonly<Record<string, unknown>>): number | un
   return Number.isFinite(seconds) && seconds >= 0 ? seconds : undefined;
 }
 
-/** No credential of ours leaves in a message that quotes the request. */
-function redact(message: string, provider: Pick<Provider, "headers">): string {
-  let clean = message;
-  for (const value of Object.values(provider.headers())) {
-    const secret = value.replace(/^Bearer /i, "");
-    if (secret.length >= 8) clean = clean.replaceAll(secret, "***");
-  }
-  return clean;
+/** Providers quote what they were sent; our credential is for no client, and for no log. */
+function withoutCredentials(info: UpstreamErrorInfo, provider: Pick<Provider, "headers">): UpstreamErrorInfo {
+  const secrets = Object.values(provider.headers())
+    .map((value) => value.replace(/^Bearer /i, ""))
+    .filter((secret) => secret.length >= 8);
+  const clean = (text: string) => secrets.reduce((rest, secret) => rest.replaceAll(secret, "***"), text);
+  return Object.fromEntries(Object.entries(info).map(([name, text]: [string, string]) => [name, clean(text)]));
 }

@@ -203,6 +203,11 @@ export class Budget<A extends Account> {
     this.#slices.learn(account, slice, unheld);
   }
 
+  /** The ledger has these slices, which may have been leased without its answer having come. */
+  recalled(slices: readonly Omit<BookedSlice, "unheld">[]): void {
+    for (const { account, slice } of slices) this.#slices.leased(account, slice, this.#now());
+  }
+
   /** The lease had run out, and the ledger has released all slices. */
   lapsed(): void {
     this.#slices.lapsed();

@@ -70,7 +70,7 @@ class World {
       const id = `req_${this.#calls++}`;
       const had = keeper.tryReserve(id, needs);
       const verdict = had ? { kind: "reserved" as const, reservation: had } : await keeper.reserve(id, needs).verdict;
-      if (verdict.kind === "unavailable") throw verdict.cause;
+      if (verdict.kind === "unavailable") return orLost(verdict.cause);
       if (verdict.kind !== "reserved") return;
       keeper.opened(verdict.reservation);
       open.push({ reservation: verdict.reservation, need: amount });
@@ -80,8 +80,10 @@ class World {
       const used = Math.min(call.need, amount);
       this.#settled += used;
       keeper.settle(call.reservation, () => used);
-    } else if (kind === "deliver") await spools.deliver();
+    } else if (kind === "deliver") await spools.deliver().catch(orLost);
+    else if (kind === "lose") this.#lose(true);
     else if (kind === "crash") {
+      this.#lose(false);
       spools.crash(amount % 40);
       // Nobody knows what became of its calls: they count whole.
       for (const { need } of open.splice(0)) this.#settled += need;
@@ -97,6 +99,11 @@ class World {
       instance.keeper = await this.#keeper(spools);
     } else if (kind === "wait") await this.#clock.advance(2_000);
     else await this.#buy(subject, amount);
+  }
+
+  /** Whether the answer to the next commit is lost; PostgreSQL's are in commits.test.ts. */
+  #lose(losing: boolean): void {
+    if ("losing" in this.#db) this.#db.losing = losing;
   }
 
   async #buy(subject: number, amount: number): Promise<void> {
@@ -151,18 +158,28 @@ class World {
         keeper.settle(reservation, () => need);
       }
     }
+    this.#lose(false);
+    // Long enough to look for slices that nobody was told of.
+    for (let second = 0; second < 12; second++) {
+      await this.#clock.advance(1_000);
+      for (const { spools } of this.#instances) await spools.deliver();
+    }
     for (const { keeper } of this.#instances) await keeper.stop();
     expect(await this.check()).toEqual({ used: this.#settled, team: this.#settled, held: 0 });
   }
 }
 
 const step = fc.record({
-  kind: fc.constantFrom("call", "call", "call", "call", "settle", "settle", "settle", "deliver", "deliver", "wait", "crash", "buy"),
+  kind: fc.constantFrom("call", "call", "call", "call", "settle", "settle", "settle", "deliver", "deliver", "wait", "lose", "crash", "buy"),
   who: fc.nat(2),
   subject: fc.nat(2),
   amount: fc.integer({ min: 1, max: 120 }),
 });
 type Step = typeof step extends fc.Arbitrary<infer One> ? One : never;
+
+function orLost(error: unknown): void {
+  if ((error as Error).message !== "lost") throw error;
+}
 
 async function play(db: Database, steps: readonly Step[], every: number): Promise<void> {
   const world = new World(db);

@@ -174,6 +174,7 @@ export class Keeper {
     const upkeep = async () => {
       if (now - this.#prolongedAt >= PROLONG_MS) await this.#ledger?.prolong();
       await this.#ledger?.reap();
+      this.#budget?.recalled((await this.#ledger?.recall()) ?? []);
     };
     upkeep()
       .catch((error) => logger.warn({ err: error }, "the lease on budgets could not be prolonged"))

@@ -44,6 +44,8 @@ export class Ledger implements Lessor<LedgerAccount> {
   #epoch = 0;
   #lapses = 0;
   #heardAt = 0;
+  /** A lease has failed: it may stand in the books all the same, when just the answer to its commit was lost. */
+  #doubtful = false;
   /** Notes when an answer came. */
   readonly #ear: KyselyPlugin = {
     transformQuery: ({ node }) => node,
@@ -93,6 +95,9 @@ export class Ledger implements Lessor<LedgerAccount> {
       const { leases, begun, prolonged } = await this.#transaction(async (books) => {
         const done = await this.#prolong(books);
         return { ...(await leaseIn(books, this.#db.dialect, this.#options.instance, wants)), prolonged: done };
+      }).catch((error) => {
+        this.#doubtful = true;
+        throw error;
       });
       this.#prolonged(prolonged);
       if (begun.length > 0) this.#options.onBegun(begun);
@@ -148,6 +153,17 @@ export class Ledger implements Lessor<LedgerAccount> {
         });
       }
       return gone.length;
+    });
+  }
+
+  /** This instance's slices as they are in the books, after a lease of which it is not known whether it was granted. */
+  recall(): Promise<readonly Omit<BookedSlice, "unheld">[]> {
+    return this.#inLane(async () => {
+      if (!this.#doubtful) return [];
+      const own = this.#db.tables<Tables>().selectFrom("quota_slices").where("instance", "=", this.#options.instance);
+      const slices = await own.select(["account", "amount as slice"]).where("amount", ">", 0).execute();
+      this.#doubtful = false;
+      return slices;
     });
   }
 

@@ -1,9 +1,12 @@
-import { bind, Database } from "headgate";
+import { setTimeout as sleep } from "node:timers/promises";
+import { bind, Database, Logger } from "headgate";
 import { usage } from "headgate/plugins";
-import { type Answer, FakeLogger, FaultProxy, json, type Responder, replyIn, ScriptedUpstream, startGateway } from "headgate/testing";
+import { type Answer, FakeLogger, json, type Responder, replyIn, ScriptedUpstream, startGateway } from "headgate/testing";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { createDatabase } from "../../core/services/database/open.ts";
+import { FEW_CONNECTIONS, startCrowd } from "../../test/support/crowd.ts";
 import { eachDatabase } from "../../test/support/databases.ts";
+import { loseCommits } from "../../test/support/lost-commits.ts";
 import { hasPostgres, startPostgres } from "../../test/support/postgres.ts";
 import { failover, provider } from "../../test/support/scripted-provider.ts";
 import { ASK, post, rows, startUsage } from "../../test/support/usage-rig.ts";
@@ -77,25 +80,7 @@ describe.skipIf(!hasPostgres)("A11: a commit whose answer is lost", () => {
     const server = await startPostgres();
     onTestFinished(() => server.stop());
     const url = await server.database("ambiguous");
-    let delivering = false;
-    let lost = 0;
-    const proxy = await FaultProxy.start({
-      port: server.port,
-      onData(data, direction, { faults }) {
-        if (direction !== "toServer" || faults.toClient.drop) return;
-        delivering ||= data.includes('insert into "usage_exchanges"');
-        if (!delivering || !data.includes("commit") || lost >= 4) return;
-        delivering = false;
-        lost += 1;
-        // The server hears it and commits; what it answers, and then the connection, are gone.
-        proxy.set({ drop: true }, "toClient");
-        setTimeout(() => {
-          proxy.set({});
-          proxy.reset();
-        }, 150);
-      },
-    });
-    onTestFinished(() => proxy.close());
+    const way = await loseCommits({ url, of: 'insert into "usage_exchanges"', times: 4 });
     const open = (at: string) => {
       const database = createDatabase({ url: at, data: "", random: { next: Math.random }, logger: new FakeLogger() });
       onTestFinished(() => database.close());
@@ -103,16 +88,57 @@ describe.skipIf(!hasPostgres)("A11: a commit whose answer is lost", () => {
     };
     const seen = open(url);
     const gateway = await startGateway({ providers: [provider("openai-chat", (await answering()).url, "scripted")], plugins: [usage()] }, [
-      bind(Database, open(url.replace(`:${server.port}/`, `:${proxy.port}/`))),
+      bind(Database, open(way.url)),
     ]);
     onTestFinished(() => gateway.stop());
     for (let calls = 1; calls <= 12; calls++) {
       expect((await post(gateway.url, "/v1/chat/completions", { ...ASK, model: "scripted/m" })).status).toBe(200);
       await rows(seen, calls);
     }
-    expect(lost).toBeGreaterThanOrEqual(3);
+    expect(way.lost).toBe(4);
     expect(await seen.tables<Tables>().selectFrom("usage_attempts").selectAll().execute()).toHaveLength(12);
     expect(await report(seen, "model", ALL)).toMatchObject([{ name: "m", requests: 12, input_tokens: 12 * 9, output_tokens: 12 * 4 }]);
+  }, 60_000);
+});
+
+describe.skipIf(!hasPostgres)("A12: a server without a connection to spare", () => {
+  it("loses no row and doubles none, however often it refuses", async () => {
+    const server = await startPostgres({ settings: FEW_CONNECTIONS });
+    onTestFinished(() => server.stop());
+    const logger = new FakeLogger();
+    const database = createDatabase({ url: server.url, data: "", random: { next: Math.random }, logger });
+    onTestFinished(() => database.close());
+    const plugins = [usage()];
+    const gateway = await startGateway({ providers: [provider("openai-chat", (await answering()).url, "scripted")], plugins }, [
+      bind(Database, database),
+      bind(Logger, logger),
+    ]);
+    onTestFinished(() => gateway.stop());
+    const crowd = await startCrowd(server.url);
+    onTestFinished(() => crowd.stop());
+    let calls = 0;
+    const call = async (count: number) => {
+      for (calls += count; count > 0; count--) {
+        expect((await post(gateway.url, "/v1/chat/completions", { ...ASK, model: "scripted/m" })).status).toBe(200);
+      }
+    };
+    // For less than it is tried again, and for longer.
+    for (const ms of [50, 600, 50, 600]) {
+      await crowd.gather();
+      await call(10);
+      await sleep(ms);
+      await crowd.leave();
+      await call(2);
+      await rows(database, calls);
+    }
+    expect(await database.tables<Tables>().selectFrom("usage_attempts").selectAll().execute()).toHaveLength(calls);
+    expect(await report(database, "model", ALL)).toMatchObject([{ requests: calls, input_tokens: calls * 9 }]);
+    expect(logger.lines).toContainEqual(
+      expect.objectContaining({
+        message: "a spool is in trouble",
+        fields: expect.objectContaining({ err: expect.objectContaining({ code: "53300" }) }),
+      }),
+    );
   }, 60_000);
 });
 

@@ -14,10 +14,13 @@ const folder = mkdtempSync(join(tmpdir(), "headgate-commands-"));
 const DEVELOPMENT_KEY = "hg_dev_commands_0123456789abcdef";
 const CONFIG = `
 import { defineGateway } from "headgate";
-import { audit, auth } from "headgate/plugins";
+import { audit, auth, quota } from "headgate/plugins";
 import { simulator } from "headgate/providers";
 
-export default defineGateway({ providers: [simulator()], plugins: [audit(), auth()] });
+export default defineGateway({
+  providers: [simulator()],
+  plugins: [audit(), auth(), quota({ plans: { trial: ["100000 tokens/month", "$5/month"] } })],
+});
 `;
 beforeAll(() => writeFileSync(join(folder, "gateway.config.ts"), CONFIG));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -75,6 +78,47 @@ describe("a command without a running gateway", () => {
     file.close();
     expect(await headgate("audit verify")).toMatchObject({ code: 3, stdout: expect.stringMatching(/^broken: +row 1 was changed$/m) });
   }, 60_000);
+});
+
+describe("what a user may use", () => {
+  it("is shown, changed within the bounds of the config, and bought on top, once for each payment", async () => {
+    const ann = await answered("users create --email ann@example.com");
+    expect(await answered("limits plans")).toEqual({ plans: { trial: ["100,000 tokens/month", "$5.00/month"] } });
+    const [tokens, money] = [
+      { unit: "tokens", window: "month", used: 0, reserved: 0, limit: 100_000, additional: 0, resets_at: expect.any(String) },
+      { unit: "money", window: "month", used: 0, reserved: 0, limit: 5, additional: 0, resets_at: expect.any(String) },
+    ];
+    const standing = (...limits: object[]) => ({
+      user: ann.id,
+      plan: "trial",
+      limits: limits.map((limit) => expect.objectContaining(limit)),
+    });
+    expect(await answered(`limits show ${ann.id}`)).toEqual(standing(tokens, money));
+    expect(await answered(`limits set ${ann.id} --limit 200000tokens/month`)).toEqual(standing({ ...tokens, limit: 200_000 }, money));
+    expect(await headgate(`limits set ${ann.id} --limit $51/month`)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("A limit of this user has to be between $0.00 and $50.00."),
+    });
+    expect(await headgate(`limits set ${ann.id} --limit lots`)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("Expected a limit"),
+    });
+    const bought = await answered(`limits top-up ${ann.id} --unit money --amount 2.5 --reference inv-1 --note thanks`);
+    expect(bought).toMatchObject({ user: ann.id, unit: "money", amount: 2.5, reference: "inv-1", note: "thanks", by: "cli", balance: 2.5 });
+    expect(await answered(`limits top-up ${ann.id} --unit money --amount 2.5 --reference inv-1`)).toEqual(bought);
+    const other = await headgate(`limits top-up ${ann.id} --unit money --amount 3 --reference inv-1`);
+    expect(other).toMatchObject({ code: 1, stderr: expect.stringContaining("This reference stands for another transaction.") });
+    expect(await answered(`limits top-up ${ann.id} --unit money --amount=-1 --reference inv-2`)).toMatchObject({
+      amount: -1,
+      balance: 1.5,
+    });
+    const { data } = await answered(`limits transactions --user ${ann.id}`);
+    expect(data).toMatchObject([{ reference: "inv-2" }, bought]);
+    const back = await answered(`limits set ${ann.id} --limit 1tokens/month --remove`);
+    expect(back).toEqual(standing(tokens, { ...money, additional: 1.5 }));
+    expect((await headgate(`limits show ${ann.id}`)).stdout).toMatch(/^plan: +trial$/m);
+    expect(await headgate("limits show usr_none")).toMatchObject({ code: 1, stderr: expect.stringContaining("There is no such user.") });
+  }, 120_000);
 });
 
 describe("a command with --url", () => {

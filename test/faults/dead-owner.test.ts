@@ -1,28 +1,9 @@
-import type { Spool, SpoolOptions, Spools } from "headgate";
 import { FakeClock, FakeLogger } from "headgate/testing";
 import { expect, it } from "vitest";
 import { Keeper } from "../../plugins/quota/keeper.ts";
 import { migrations, type Tables } from "../../plugins/quota/tables.ts";
 import { memoryDatabase } from "../support/memory-database.ts";
-
-/** A spool that delivers at once, in its own time. */
-class PromptSpools implements Spools {
-  readonly instance: string;
-  delivered: Promise<void> = Promise.resolve();
-
-  constructor(instance: string) {
-    this.instance = instance;
-  }
-
-  async open({ deliver }: SpoolOptions): Promise<Spool> {
-    const append = (line: string) => {
-      this.delivered = this.delivered.then(() => deliver([line]));
-      return true;
-    };
-    const drained = () => this.delivered.then(() => true);
-    return { append, backlog: 0, drained, close: async () => void (await drained()) };
-  }
-}
+import { MemorySpools } from "../support/memory-spools.ts";
 
 it("D4: what an instance held that was killed is free after 60 s or little more, also where the others are busy all the time", async () => {
   const db = await memoryDatabase(migrations);
@@ -38,7 +19,7 @@ it("D4: what an instance held that was killed is free after 60 s or little more,
     rule: "plans.test",
   });
   const start = async (instance: string) => {
-    const spools = new PromptSpools(instance);
+    const spools = new MemorySpools(instance);
     const keeper = new Keeper({ db, spools, clock, logger: new FakeLogger(), onBooked: () => undefined, onBegun: () => undefined });
     await keeper.start();
     return { spools, keeper };
@@ -49,7 +30,7 @@ it("D4: what an instance held that was killed is free after 60 s or little more,
     const verdict = had ? ({ kind: "reserved", reservation: had } as const) : await keeper.reserve(id, needs).verdict;
     if (verdict.kind !== "reserved") throw new Error(verdict.kind);
     keeper.opened(verdict.reservation);
-    await spools.delivered;
+    await spools.deliver();
     return verdict.reservation;
   };
   const [killed, busy] = [await start("ins_killed"), await start("ins_busy")];
@@ -57,7 +38,7 @@ it("D4: what an instance held that was killed is free after 60 s or little more,
   killed.keeper.abandon();
   for (let second = 0; second < 75; second++) {
     busy.keeper.settle(await call(busy, `req_${second}`, 10), () => 1);
-    await busy.spools.delivered;
+    await busy.spools.deliver();
     await clock.advance(1_000);
   }
   busy.keeper.abandon();

@@ -11,6 +11,8 @@ export default defineGateway({
   ...(env.has("LEDGER_DATABASE") ? { database: env.secret("LEDGER_DATABASE") } : {}),
   log: { level: "silent" },
   providers: [provider("openai-chat", env("UPSTREAM_URL"), "scripted")],
+  // As the tokenizer knows it.
+  models: { "gpt-5": "scripted/m" },
   prices: { "scripted/m": { input: 1, output: 4 } },
   plugins: [
     metrics(),
@@ -22,6 +24,7 @@ export default defineGateway({
         small: ["5000 tokens once"],
         large: ["900M tokens once", "$9000 once", "1000000 requests once"],
         twenty: ["20 requests once"],
+        ...JSON.parse(env("PLANS", "{}")),
       },
     }),
   ],

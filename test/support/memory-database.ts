@@ -2,13 +2,19 @@ import { DatabaseSync } from "node:sqlite";
 import type { Database, Migrations } from "headgate";
 import { Kysely, SqliteDialect } from "kysely";
 
+export interface MemoryDatabase extends Database {
+  away: boolean;
+  /** The next transaction is committed, and rejects with "lost" all the same. */
+  losing: boolean;
+}
+
 /**
- * SQLite without a thread of its own, so that what works on it is driven by a fake clock alone, and that can be away at a
- * word. For everything else there is `databases.ts`.
+ * SQLite without a thread of its own, so that what works on it is driven by a fake clock alone, and that can be away, or lose
+ * an answer, at a word. For everything else there is `databases.ts`.
  */
-export async function memoryDatabase(migrations: Migrations): Promise<Database & { away: boolean }> {
+export async function memoryDatabase(migrations: Migrations): Promise<MemoryDatabase> {
   const file = new DatabaseSync(":memory:");
-  const state = { away: false };
+  const state = { away: false, losing: false };
   const prepare = (sql: string) => {
     if (state.away) throw new Error("away");
     const statement = file.prepare(sql);
@@ -30,11 +36,22 @@ export async function memoryDatabase(migrations: Migrations): Promise<Database &
     set away(away) {
       state.away = away;
     },
+    get losing() {
+      return state.losing;
+    },
+    set losing(losing) {
+      state.losing = losing;
+    },
     dialect: "sqlite",
     tables: () => db as never,
     reports: () => db as never,
     transaction: (work) => {
-      const done = tail.then(() => db.transaction().execute(work as never));
+      const done = tail.then(async () => {
+        const result = await db.transaction().execute(work as never);
+        if (!state.losing) return result;
+        state.losing = false;
+        throw new Error("lost");
+      });
       tail = done.catch(() => undefined);
       return done as never;
     },

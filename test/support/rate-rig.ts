@@ -56,8 +56,8 @@ export async function ask(url: string, { path = "/v1/chat/completions", headers 
 }
 
 /** Asks so many times at once, of each in turn; how many were let in, and nobody may be failed. */
-export async function passed(urls: readonly string[], count: number): Promise<number> {
-  const answers = await Promise.all(Array.from({ length: count }, (_, n) => ask(urls[n % urls.length] as string)));
+export async function passed(urls: readonly string[], count: number, body: object = {}): Promise<number> {
+  const answers = await Promise.all(Array.from({ length: count }, (_, n) => ask(urls[n % urls.length] as string, { body })));
   expect(answers.filter(({ status }) => status !== 200 && status !== 429)).toEqual([]);
   return answers.filter(({ status }) => status === 200).length;
 }

@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { FEW_CONNECTIONS, startCrowd } from "../../../test/support/crowd.ts";
 import { hasPostgres, type PostgresServer, startPostgres } from "../../../test/support/postgres.ts";
 import { FakeLogger } from "../../testing/services.ts";
 import type { Migrations } from "../database.ts";
@@ -99,6 +101,29 @@ describe.skipIf(!hasPostgres)("PostgreSQL", () => {
       if (tries === 1) await sql`select pg_terminate_backend(pg_backend_pid())`.execute(db);
     });
     expect(tries).toBe(2);
+    expect(await database.tables<Tables>().selectFrom("accounts").selectAll().execute()).toEqual([{ id: "a", balance: 1 }]);
+  });
+
+  it("A12: a server without a connection to spare is asked again after pauses drawn by chance, and at last said to be away", async () => {
+    const own = await startPostgres({ settings: FEW_CONNECTIONS });
+    onTestFinished(() => own.stop());
+    let draws = 0;
+    const random = { next: () => 1 - ++draws / 100 };
+    const database = createDatabase({ url: own.url, data: "", random, logger: new FakeLogger() });
+    onTestFinished(() => database.close());
+    await database.migrate(migrations);
+    const crowd = await startCrowd(own.url);
+    onTestFinished(() => crowd.stop());
+    const put = (id: string) =>
+      database.transaction<Tables, unknown>((db) => db.insertInto("accounts").values({ id, balance: 1 }).execute());
+    await crowd.gather();
+    await Promise.all([put("a"), sleep(100).then(crowd.leave)]);
+    expect(draws).toBeGreaterThanOrEqual(2);
+    await crowd.gather();
+    draws = 0;
+    const error = await put("b").catch((thrown: unknown) => thrown);
+    expect([error, isUnavailable(error), draws]).toEqual([expect.objectContaining({ code: "53300" }), true, 4]);
+    await crowd.leave();
     expect(await database.tables<Tables>().selectFrom("accounts").selectAll().execute()).toEqual([{ id: "a", balance: 1 }]);
   });
 
