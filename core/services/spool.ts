@@ -7,10 +7,11 @@ import { token } from "../di.ts";
 export interface Spool {
   /**
    * Adds a record, which holds no line break. It is in the operating system's hands before the event loop turns (a killed
-   * process loses nothing), and on disk within a tenth of a second. False when it could not be written (a full disk): it is then
-   * kept in memory, up to a limit, and counted.
+   * process loses nothing), and on disk within a tenth of a second. One that is `patient` may wait two milliseconds for
+   * others to be written with. False when it could not be written (a full disk): it is then kept in memory, up to a limit, and
+   * counted.
    */
-  append(record: string): boolean;
+  append(record: string, patient?: "patient"): boolean;
   /** Records appended and not yet delivered. */
   readonly backlog: number;
   /** Resolves to true when all that was appended by now has been delivered, to false after `ms`. */

@@ -196,8 +196,8 @@ class ProviderCatalogue implements Catalogue {
     const known = kept?.get(model);
     if (known || kept?.has(model)) return known;
     const rates = this.#readRates(provider, model);
-    if (!kept) this.#rates.set(provider, (kept = new Map()));
-    kept.set(model, rates);
+    kept ??= new Map();
+    this.#rates.set(provider, kept.set(model, rates));
     this.#ratesKept += 1;
     return rates;
   }

@@ -134,7 +134,7 @@ export class Keeper {
   /** Ends a reservation, once. */
   settle(reservation: Reservation<LedgerAccount>, used: (account: LedgerAccount) => number): void {
     if (!this.#open.delete(reservation.id)) return;
-    this.#spool?.append(this.#line("settle", reservation.id, this.#budget?.settle(reservation, used) ?? []));
+    this.#spool?.append(this.#line("settle", reservation.id, this.#budget?.settle(reservation, used) ?? []), "patient");
   }
 
   /** Calls under way. */

@@ -22,7 +22,7 @@ export interface Held {
 /** `mode`: who decided. */
 export type Decision = { readonly mode: "redis" | "local" } & (Refusal | (Pick<Admission, "kind" | "standings"> & { readonly held: Held }));
 
-export interface LimiterServices {
+interface LimiterServices {
   readonly clock: Clock;
   readonly ids: Ids;
 }
@@ -32,7 +32,7 @@ export interface LimiterServices {
  * What Redis lets in is counted here as well, so that a Redis which lost its memory cannot have more let in here than
  * the limit.
  */
-export class Limiter {
+class Limiter {
   readonly #clock: Clock;
   readonly #local: LocalCounters;
   readonly #shared: SharedCounters;

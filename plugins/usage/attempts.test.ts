@@ -123,7 +123,7 @@ describe.skipIf(!hasPostgres)("A12: a server without a connection to spare", () 
       }
     };
     // For less than it is tried again, and for longer.
-    for (const ms of [50, 600, 50, 600]) {
+    for (const ms of [50, 1_600, 50, 1_600]) {
       await crowd.gather();
       await call(10);
       await sleep(ms);

@@ -8,9 +8,8 @@ import { expect, it, onTestFinished } from "vitest";
 import { createMetrics } from "../../core/services/metrics-registry.ts";
 import { FileSpools } from "../../core/services/spool/spools.ts";
 import { eachDatabase } from "../../test/support/databases.ts";
-import { rows } from "../../test/support/usage-rig.ts";
+import { beginning, rows } from "../../test/support/usage-rig.ts";
 import { Ledger } from "./ledger.ts";
-import { sketch } from "./record.ts";
 import { migrations } from "./tables.ts";
 
 /** Starts processes with one data folder, one after the other. */
@@ -38,7 +37,7 @@ eachDatabase("a call that was under way when its gateway was killed", (open) => 
     const away = { ...db, transaction: () => Promise.reject(new Error("away")) } as Database;
     const start = machine();
     const first = await start(db);
-    first.ledger.begin("req_lost", sketch({ id: "req_lost", created_at: 1, requested_model: "fast", outcome: "unknown", status: 0 }));
+    first.ledger.begin("req_lost", beginning({ created_at: 1 }));
     await first.kill();
 
     const second = await start(away);
@@ -46,7 +45,7 @@ eachDatabase("a call that was under way when its gateway was killed", (open) => 
     await second.kill();
 
     const third = await start(db);
-    await third.clock.advance(1_000);
+    await third.clock.advance(2_000);
     expect(await rows(db, 1)).toMatchObject([{ id: "req_lost", outcome: "unknown" }]);
     await third.kill();
   });

@@ -1,6 +1,6 @@
 import { Clock, Database, Ids, type Spool, Spools, token } from "headgate";
-import type { Call, Cell } from "./columns.ts";
-import { beginLine, dropLine, endLine, type SealedContent, startLine } from "./record.ts";
+import type { Call } from "./columns.ts";
+import { type Beginning, beginLine, dropLine, endLine, type SealedContent, startLine } from "./record.ts";
 import { Store } from "./store.ts";
 
 const CLOSE_MS = 8_000;
@@ -67,27 +67,26 @@ export class Ledger {
     await spool?.close(CLOSE_MS);
   }
 
-  /** `row`: what is known of the call until it has ended. */
-  begin(id: string, row: readonly Cell[]): void {
-    const line = beginLine(this.#run, id, row);
+  begin(id: string, begun: Beginning): void {
+    const line = beginLine(this.#run, id, begun);
     this.#open.set(id, line);
     this.#append(line);
   }
 
   end(call: Call, content?: SealedContent): void {
     this.#open.delete(call.exchange.id);
-    this.#append(endLine(this.#run, call, content));
+    this.#append(endLine(this.#run, call, content), "patient");
   }
 
   /** The call gets no row. */
   drop(id: string): void {
     this.#open.delete(id);
-    this.#append(dropLine(this.#run, id));
+    this.#append(dropLine(this.#run, id), "patient");
   }
 
-  #append(line: string): void {
+  #append(line: string, patient?: "patient"): void {
     if (this.backlog === 0) this.#movedAt = this.#clock.monotonic();
-    this.#spool?.append(line);
+    this.#spool?.append(line, patient);
   }
 }
 

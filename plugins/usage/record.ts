@@ -6,9 +6,47 @@ import { ATTEMPT, type Call, type Cell, EXCHANGE } from "./columns.ts";
  * earlier runs nothing more will be heard. `d`: it has ended, and gets no row.
  */
 
-/** A call that began, with what its row will hold if nothing more is ever heard of it. */
-export function beginLine(run: string, id: string, row: readonly Cell[]): string {
-  return `b\t${run}\t${id}\t${JSON.stringify(row)}`;
+/** What is known of a call when it begins, in the order of its cells in a record. */
+const BEGUN = [
+  "created_at",
+  "user_id",
+  "key_id",
+  "team",
+  "plan",
+  "session",
+  "dialect",
+  "operation",
+  "requested_model",
+  "input_tokens",
+  "user_agent",
+  "ip",
+] as const;
+/** The rest of its row, if nothing more is ever heard of it: it may have had no answer, or any. */
+const UNHEARD = {
+  output_tokens: 0,
+  cached_tokens: 0,
+  cache_write_tokens: 0,
+  reasoning_tokens: 0,
+  estimated: 1,
+  cached: 0,
+  attempts: 1,
+  retried: 0,
+  status: 0,
+  outcome: "unknown",
+} as const;
+
+/** By the names of its columns. */
+export type Beginning = Readonly<Record<(typeof BEGUN)[number], Cell>>;
+
+export function beginLine(run: string, id: string, begun: Beginning): string {
+  return `b\t${run}\t${id}\t${JSON.stringify(BEGUN.map((name) => begun[name]))}`;
+}
+
+/** The row, as JSON, of a call of which no more was heard than that it began. */
+function unheardRow(id: string, json: string): string {
+  const cells = JSON.parse(json) as Cell[];
+  const known: Record<string, Cell> = { ...UNHEARD, id, ...Object.fromEntries(BEGUN.map((name, at) => [name, cells[at] ?? null])) };
+  return JSON.stringify(EXCHANGE.map(({ name }) => known[name] ?? null));
 }
 
 export function startLine(run: string): string {
@@ -30,17 +68,12 @@ export function endLine(run: string, call: Call, content?: SealedContent): strin
   return `e\t${run}\t${call.exchange.id}\t${JSON.stringify(row)}\t${JSON.stringify(tries)}\t${kept}`;
 }
 
-/** Cells of a row in the making, all empty but these. */
-export function sketch(cells: Readonly<Record<string, Cell>>): Cell[] {
-  return EXCHANGE.map(({ name }) => cells[name] ?? null);
-}
-
 export interface Reading {
   /** Rows of ended calls, of their tries and of their contents, as JSON texts of lists. */
   readonly calls: string[];
   readonly tries: string[];
   readonly contents: string[];
-  /** Calls that have begun and not ended, from earlier runs; by id, as JSON text of their rows. */
+  /** What was written when calls of earlier runs began, which have not ended; by id, as JSON text. */
   readonly open: Map<string, string>;
 }
 
@@ -64,7 +97,7 @@ export function readLines(lines: readonly string[], run: string, open: ReadonlyM
     } else if (line.startsWith("d\t")) {
       left.delete(id);
     } else if (line.startsWith("s\t")) {
-      calls.push(...left.values());
+      for (const [begun, cells] of left) calls.push(unheardRow(begun, cells));
       left.clear();
     }
   }

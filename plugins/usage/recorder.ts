@@ -4,7 +4,6 @@ import { userAgentOf } from "./columns.ts";
 import { promptOf, type Vault } from "./content.ts";
 import type { Ledger } from "./ledger.ts";
 import type { UsageOptions } from "./options.ts";
-import { sketch } from "./record.ts";
 
 /** Bytes to a token, roughly, for a call of which nothing more was heard. */
 const BYTES_PER_TOKEN = 4;
@@ -39,8 +38,7 @@ export class Recorder {
     const createdAt = clock.now().getTime();
     const { id, caller, dialect, operation, requestedModel } = exchange;
     const size = Number(exchange.client.headers["content-length"] ?? 0);
-    const row = sketch({
-      id,
+    ledger.begin(id, {
       created_at: createdAt,
       user_id: caller?.user ?? null,
       key_id: caller?.key ?? null,
@@ -51,20 +49,9 @@ export class Recorder {
       operation,
       requested_model: requestedModel.slice(0, 200),
       input_tokens: Math.ceil(size / BYTES_PER_TOKEN),
-      output_tokens: 0,
-      cached_tokens: 0,
-      cache_write_tokens: 0,
-      reasoning_tokens: 0,
-      estimated: 1,
-      cached: 0,
-      attempts: 1,
-      retried: 0,
-      status: 0,
-      outcome: "unknown",
       user_agent: userAgentOf(exchange),
       ip: exchange.client.ip,
     });
-    ledger.begin(id, row);
     return { createdAt, asked: exchange.targets[0] };
   }
 

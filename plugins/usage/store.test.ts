@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import { eachDatabase } from "../../test/support/databases.ts";
-import { ASK, post, rows, startUsage } from "../../test/support/usage-rig.ts";
+import { ASK, beginning, post, rows, startUsage } from "../../test/support/usage-rig.ts";
 import { EXCHANGE } from "./columns.ts";
-import { beginLine, sketch, startLine } from "./record.ts";
+import { beginLine, dropLine, startLine } from "./record.ts";
 import { report } from "./reports.ts";
 import { Store } from "./store.ts";
 import { migrations } from "./tables.ts";
@@ -25,26 +25,13 @@ eachDatabase("the ledger, whatever is delivered", (open) => {
   it("books a call of which nothing more was heard as unknown, once", async () => {
     const database = await open(migrations);
     const store = new Store(database, { now: () => new Date() } as never, "run_new");
-    const row = sketch({
-      id: "req_lost",
-      created_at: Date.now(),
-      requested_model: "fast",
-      outcome: "unknown",
-      estimated: 1,
-      status: 0,
-      cached: 0,
-      attempts: 1,
-      input_tokens: 12,
-      output_tokens: 0,
-      cached_tokens: 0,
-      reasoning_tokens: 0,
-    });
+    const begun = beginning({ created_at: Date.now(), input_tokens: 12 });
     const lines = [
-      beginLine("run_old", "req_lost", row),
-      beginLine("run_old", "req_done", row),
-      "e\trun_old\treq_done\t[[],[]]",
+      beginLine("run_old", "req_lost", begun),
+      beginLine("run_old", "req_refused", begun),
+      dropLine("run_old", "req_refused"),
       startLine("run_new"),
-    ].filter((line) => !line.includes("req_done"));
+    ];
     await store.deliver(lines);
     await store.deliver(lines);
     expect(await rows(database, 1)).toMatchObject([{ id: "req_lost", outcome: "unknown", estimated: 1, input_tokens: 12 }]);

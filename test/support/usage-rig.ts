@@ -3,6 +3,7 @@ import { usage } from "headgate/plugins";
 import { simulator } from "headgate/providers";
 import { startGateway, type TestGateway } from "headgate/testing";
 import { expect, onTestFinished, vi } from "vitest";
+import type { Beginning } from "../../plugins/usage/record.ts";
 import type { Tables } from "../../plugins/usage/tables.ts";
 import { asCaller } from "./caller.ts";
 
@@ -29,6 +30,25 @@ export async function startUsage(
 
 export function post(url: string, path: string, body: object, headers: Record<string, string> = {}): Promise<Response> {
   return fetch(url + path, { method: "POST", headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) });
+}
+
+/** What is written down of a call of nobody in particular when it begins. */
+export function beginning(known: Partial<Beginning>): Beginning {
+  return {
+    created_at: 0,
+    user_id: null,
+    key_id: null,
+    team: null,
+    plan: null,
+    session: null,
+    dialect: "openai-chat",
+    operation: "chat",
+    requested_model: "fast",
+    input_tokens: 0,
+    user_agent: null,
+    ip: "127.0.0.1",
+    ...known,
+  };
 }
 
 /** The rows of calls, oldest first, as soon as there are so many. */

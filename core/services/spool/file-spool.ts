@@ -10,8 +10,8 @@ import { SpoolWriter } from "./writer.ts";
 const BATCH = 2_000;
 /** Once all in it is delivered, a file of this size, in bytes, is left for a new one, so that a restart does not deliver it again. */
 const DONE = 64 * 1024;
-/** In ms: how long records are gathered for a delivery, and the pauses after one that failed. */
-const GATHER = 250;
+/** In ms: how long records are gathered for a delivery, at least and while they keep coming, and the pauses after one that failed. */
+const GATHER = { least: 250, busy: 1_000 } as const;
 const PAUSE = { first: 100, longest: 5_000 } as const;
 
 /**
@@ -29,6 +29,8 @@ export class FileSpool implements Spool {
   #delivering: Promise<void> | undefined;
   #next: Timer | undefined;
   #failures = 0;
+  /** When a delivery last began, in monotonic ms. */
+  #deliveredAt = Number.NEGATIVE_INFINITY;
   #closed = false;
   #ended = false;
 
@@ -49,13 +51,13 @@ export class FileSpool implements Spool {
     return this.#queue.size;
   }
 
-  append(record: string): boolean {
+  append(record: string, patient?: "patient"): boolean {
     if (this.#closed) return false;
-    if (!this.#queue.add(record)) {
+    if (!this.#queue.add(record, patient)) {
       this.#trouble.dropped();
       return false;
     }
-    this.#schedule(GATHER);
+    if (!this.#next) this.#schedule(this.#gathering());
     return !this.#writer.broken;
   }
 
@@ -88,9 +90,19 @@ export class FileSpool implements Spool {
       this.#next = undefined;
       this.#delivering = this.#deliver().finally(() => {
         this.#delivering = undefined;
-        if (!this.#queue.empty) this.#schedule(this.#failures === 0 ? 0 : this.#pause());
+        if (!this.#queue.empty) this.#schedule(this.#failures === 0 ? this.#gathering() : this.#pause());
       });
     });
+  }
+
+  /** A delivery costs the database as much for few records as for many, so what does not fill one waits a while for more. */
+  #gathering(): number {
+    if (this.#waiters.length > 0 || this.#queue.size >= this.#most) return 0;
+    return Math.max(GATHER.least, this.#deliveredAt + GATHER.busy - this.#clock.monotonic());
+  }
+
+  get #most(): number {
+    return this.#options.batch ?? BATCH;
   }
 
   #pause(): number {
@@ -98,8 +110,9 @@ export class FileSpool implements Spool {
   }
 
   async #deliver(): Promise<void> {
+    this.#deliveredAt = this.#clock.monotonic();
     try {
-      const batch = this.#queue.batch(this.#options.batch ?? BATCH);
+      const batch = this.#queue.batch(this.#most);
       if (batch.length > 0) await this.#options.deliver(batch);
       // A delivery that outlived its spool: its files may be someone else's by now.
       if (this.#ended) return;

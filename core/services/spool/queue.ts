@@ -58,7 +58,7 @@ export class DeliveryQueue {
   }
 
   /** False when there is no room for it, in memory or the files. */
-  add(record: string): boolean {
+  add(record: string, patient?: "patient"): boolean {
     if (!this.#behind && (this.#inMemory >= MOST.records || this.#characters + record.length > MOST.characters)) {
       const { active, size } = this.#writer.flush() ? this.#segments : { active: undefined, size: 0 };
       if (!active) return false;
@@ -67,7 +67,7 @@ export class DeliveryQueue {
     if (!this.#writer.hasRoom(record.length)) return false;
     if (this.#behind) this.#unread += 1;
     else this.#enter(record, this.#segments.number);
-    this.#writer.add(record);
+    this.#writer.add(record, patient);
     return true;
   }
 

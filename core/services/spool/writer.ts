@@ -9,6 +9,8 @@ export const MOST = { records: 20_000, characters: 16 * 1024 * 1024 } as const;
 const FULL = 4 * 1024 * 1024;
 /** How long a write may wait for the disk, in ms. */
 const SYNC = 100;
+/** How long a patient record waits for others, in ms. */
+const LINGER = 2;
 /** For how long nothing is tried after a failure, in ms: all that waits is made ready each time. */
 const RETRY = 1_000;
 
@@ -33,6 +35,7 @@ export class SpoolWriter {
   #broken = false;
   #failedAt = Number.NEGATIVE_INFINITY;
   #writing: NodeJS.Immediate | undefined;
+  #lingering: Timer | undefined;
   #syncing: Timer | undefined;
 
   constructor(options: WriterOptions) {
@@ -55,9 +58,16 @@ export class SpoolWriter {
     return fits() || (this.flush() && fits());
   }
 
-  add(record: string): void {
+  add(record: string, patient?: "patient"): void {
     this.#lines.push(record);
     this.#characters += record.length;
+    if (patient) {
+      this.#lingering ??= this.#options.clock.timer(LINGER, () => {
+        this.#lingering = undefined;
+        this.flush();
+      });
+      return;
+    }
     this.#writing ??= setImmediate(() => {
       this.#writing = undefined;
       this.flush();
@@ -101,6 +111,7 @@ export class SpoolWriter {
   /** Writes what is left, and ends; `done` says that nothing is needed any more. */
   close(done: boolean): void {
     if (this.#writing) clearImmediate(this.#writing);
+    this.#lingering?.cancel();
     this.#failedAt = Number.NEGATIVE_INFINITY;
     if (!done) this.flush();
     this.#syncing?.cancel();
