@@ -179,23 +179,28 @@ export class Budget<A extends Account> {
   /** Ends a reservation with what was used, by account. Returns what to write into the books. */
   settle({ parts }: Reservation<A>, used: (account: A) => number): Charge[] {
     const charges: Charge[] = [];
-    const extras = new Map<string, { reserved: number; used: number }>();
-    for (const { account, extra } of parts) if (extra > 0) extras.set(account.additional, { reserved: extra, used: 0 });
+    // Nearly always none.
+    let extras: Map<string, { reserved: number; used: number }> | undefined;
+    for (const { account, extra } of parts) {
+      if (extra === 0) continue;
+      extras ??= new Map();
+      extras.set(account.additional, { reserved: extra, used: 0 });
+    }
     for (const { account, own } of parts) {
       const amount = used(account);
       const unheld = Math.min(amount, own);
-      const extra = extras.get(account.additional);
+      const extra = extras?.get(account.additional);
       const fromExtra = Math.min(amount - unheld, extra?.reserved ?? 0);
       if (extra) extra.used = Math.max(extra.used, fromExtra);
       this.#slices.giveBack(account.id, own - unheld);
       // More than was set aside is charged to the account all the same: it was used.
-      charges.push({ account: account.id, used: amount - fromExtra, unheld });
+      if (amount > fromExtra || unheld > 0) charges.push({ account: account.id, used: amount - fromExtra, unheld });
     }
-    for (const [account, { reserved, used: unheld }] of extras) {
+    for (const [account, { reserved, used: unheld }] of extras ?? []) {
       this.#slices.giveBack(account, reserved - unheld);
-      charges.push({ account, used: unheld, unheld });
+      if (unheld > 0) charges.push({ account, used: unheld, unheld });
     }
-    return charges.filter(({ used: amount, unheld }) => amount > 0 || unheld > 0);
+    return charges;
   }
 
   /** The ledger has booked what was given up, `unheld` of it, and has the slice as `slice` now. */

@@ -43,10 +43,12 @@ export function isOwnReservation(text: string, { instance, epoch }: Omit<Place, 
 
 /** What a reservation would take if nothing were ever heard of its call again: all that was set aside. */
 export function wholeOf({ parts }: Reservation): Charge[] {
-  return parts.flatMap(({ account, own, extra }) => [
-    ...(own > 0 ? [{ account: account.id, used: own, unheld: own }] : []),
-    ...(extra > 0 ? [{ account: account.additional, used: extra, unheld: extra }] : []),
-  ]);
+  const charges: Charge[] = [];
+  for (const { account, own, extra } of parts) {
+    if (own > 0) charges.push({ account: account.id, used: own, unheld: own });
+    if (extra > 0) charges.push({ account: account.additional, used: extra, unheld: extra });
+  }
+  return charges;
 }
 
 /** Of a call, across all instances and their starts. */

@@ -1,9 +1,16 @@
 import type { Standing } from "./counters.ts";
 import type { Limit } from "./limit-text.ts";
 
-/** A limit and how it stands for this caller. */
-interface Shown extends Standing {
-  readonly limit: Limit;
+/** Names of the headers, by unit: the limit, what is left of it, and when all of it is there again. */
+const OPENAI = namesOf((what, unit) => `x-ratelimit-${what}-${unit}`);
+const ANTHROPIC = namesOf((what, unit) => `anthropic-ratelimit-${unit}-${what}`);
+
+function namesOf(name: (what: string, unit: string) => string) {
+  const of = (unit: string) => [name("limit", unit), name("remaining", unit), name("reset", unit)] as const;
+  return [
+    ["requests", of("requests")],
+    ["tokens", of("tokens")],
+  ] as const;
 }
 
 /**
@@ -17,31 +24,28 @@ export function rateHeaders(
   now: number,
 ): [name: string, value: string][] {
   const headers: [string, string][] = [];
-  for (const unit of ["requests", "tokens"] as const) {
-    let tightest: Shown | undefined;
+  const anthropic = dialect === "anthropic-messages";
+  for (const [unit, [limit, remaining, reset]] of anthropic ? ANTHROPIC : OPENAI) {
+    let tightest = -1;
+    let least = Number.POSITIVE_INFINITY;
     for (let at = 0; at < limits.length; at++) {
-      const limit = limits[at] as Limit;
-      if (limit.unit !== unit) continue;
-      const shown = { limit, ...(standings[at] as Standing) };
-      if (!tightest || left(shown) < left(tightest)) tightest = shown;
+      const { unit: its, amount } = limits[at] as Limit;
+      if (its !== unit) continue;
+      const left = Math.max(0, amount - (standings[at] as Standing).used);
+      if (left >= least) continue;
+      least = left;
+      tightest = at;
     }
-    if (!tightest) continue;
-    const { limit, resetMs } = tightest;
-    const [most, remaining] = [String(limit.amount), String(left(tightest))];
-    if (dialect === "anthropic-messages") {
-      const name = `anthropic-ratelimit-${unit}`;
-      const reset = new Date(Math.ceil((now + resetMs) / 1000) * 1000).toISOString().replace(".000", "");
-      headers.push([`${name}-limit`, most], [`${name}-remaining`, remaining], [`${name}-reset`, reset]);
-    } else {
-      headers.push([`x-ratelimit-limit-${unit}`, most], [`x-ratelimit-remaining-${unit}`, remaining]);
-      headers.push([`x-ratelimit-reset-${unit}`, duration(resetMs)]);
-    }
+    if (tightest < 0) continue;
+    const { resetMs } = standings[tightest] as Standing;
+    headers.push([limit, String((limits[tightest] as Limit).amount)], [remaining, String(least)]);
+    headers.push([reset, anthropic ? timeOf(now + resetMs) : duration(resetMs)]);
   }
   return headers;
 }
 
-function left({ limit, used }: Shown): number {
-  return Math.max(0, limit.amount - used);
+function timeOf(ms: number): string {
+  return new Date(Math.ceil(ms / 1000) * 1000).toISOString().replace(".000", "");
 }
 
 /** As OpenAI writes it: `6ms`, `1s`, `1m30s`, `2h0m0s`. */

@@ -8,8 +8,8 @@ import { quantile } from "./stats.ts";
 /** How long and how much; times in ms. */
 export interface Plan {
   readonly rounds: number;
-  /** Passes over both kinds of call before the first round. */
-  readonly warmUps: number;
+  /** Requests before the first round, in passes over both kinds of call. */
+  readonly warmUp: number;
   readonly warmUpMs: number;
   readonly saturateMs: number;
   readonly steadyMs: number;
@@ -19,8 +19,8 @@ export interface Plan {
 
 /** Warm-up as long as V8 takes here: a gateway's CPU per request falls to a quarter over its first 30,000 requests, and each kind of call undoes some of what was compiled for the other. */
 export const PLANS: { readonly full: Plan; readonly quick: Plan } = {
-  full: { rounds: 10, warmUps: 6, warmUpMs: 2000, saturateMs: 800, steadyMs: 800, streams: 40 },
-  quick: { rounds: 2, warmUps: 3, warmUpMs: 2000, saturateMs: 800, steadyMs: 600, streams: 30 },
+  full: { rounds: 10, warmUp: 40_000, warmUpMs: 3000, saturateMs: 800, steadyMs: 800, streams: 40 },
+  quick: { rounds: 2, warmUp: 10_000, warmUpMs: 2000, saturateMs: 800, steadyMs: 600, streams: 30 },
 };
 const LANES = 32;
 const PER_SECOND = 400;
@@ -91,9 +91,10 @@ export class Runner {
     throw new Error(`${this.candidate.name} does not answer: ${last}\n${this.#proxy.complaints}`);
   }
 
-  async warmUp({ warmUps, warmUpMs, streams }: Plan): Promise<void> {
-    for (let pass = 0; pass < warmUps; pass++) {
-      await this.#load.ask("saturate", { ...this.#target, lanes: LANES, ms: warmUpMs });
+  async warmUp({ warmUp, warmUpMs, streams }: Plan): Promise<void> {
+    for (let done = 0; done < warmUp; ) {
+      const { requests } = await this.#load.ask<{ requests: number }>("saturate", { ...this.#target, lanes: LANES, ms: warmUpMs });
+      done += requests;
       await this.#load.ask("streams", { ...this.#target, count: streams, everyMs: STREAM_EVERY_MS });
     }
   }

@@ -168,7 +168,8 @@ describe("C4: a client that never reads", () => {
     const upstream = await ScriptedUpstream.start();
     onTestFinished(() => upstream.close());
     upstream.next(answerIn("openai-chat", { text: TEXT })).always(() => sse(flood(192)));
-    const gateway = await startGatewayProcess({ UPSTREAM_URL: upstream.url, STALL_MS: 3_000 });
+    // Long enough for a 99th percentile: what fills the buffers at the beginning is some thirty megabytes in a few turns.
+    const gateway = await startGatewayProcess({ UPSTREAM_URL: upstream.url, STALL_MS: 8_000 });
     await askAndSee(gateway.url, "openai-chat", { model: "openai-chat/m" });
     gateway.peak();
     const before = gateway.resident();
