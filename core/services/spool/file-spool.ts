@@ -10,8 +10,10 @@ import { SpoolWriter } from "./writer.ts";
 const BATCH = 2_000;
 /** Once all in it is delivered, a file of this size, in bytes, is left for a new one, so that a restart does not deliver it again. */
 const DONE = 64 * 1024;
-/** In ms: how long records are gathered for a delivery, at least and while they keep coming, and the pauses after one that failed. */
+/** In ms: how long records are gathered for a delivery, at least and after one of many; and the pauses after one that failed. */
 const GATHER = { least: 250, busy: 1_000 } as const;
+/** Records of a delivery from which on it was one of many. */
+const MANY = 50;
 const PAUSE = { first: 100, longest: 5_000 } as const;
 
 /**
@@ -29,8 +31,9 @@ export class FileSpool implements Spool {
   #delivering: Promise<void> | undefined;
   #next: Timer | undefined;
   #failures = 0;
-  /** When a delivery last began, in monotonic ms. */
+  /** When a delivery last began, in monotonic ms, and of how many records. */
   #deliveredAt = Number.NEGATIVE_INFINITY;
+  #delivered = 0;
   #closed = false;
   #ended = false;
 
@@ -95,10 +98,10 @@ export class FileSpool implements Spool {
     });
   }
 
-  /** A delivery costs the database as much for few records as for many, so what does not fill one waits a while for more. */
+  /** A delivery costs the database nearly as much for few records as for many, so while many come they wait for more. */
   #gathering(): number {
     if (this.#waiters.length > 0 || this.#queue.size >= this.#most) return 0;
-    return Math.max(GATHER.least, this.#deliveredAt + GATHER.busy - this.#clock.monotonic());
+    return this.#delivered < MANY ? GATHER.least : Math.max(GATHER.least, this.#deliveredAt + GATHER.busy - this.#clock.monotonic());
   }
 
   get #most(): number {
@@ -113,6 +116,7 @@ export class FileSpool implements Spool {
     this.#deliveredAt = this.#clock.monotonic();
     try {
       const batch = this.#queue.batch(this.#most);
+      this.#delivered = batch.length;
       if (batch.length > 0) await this.#options.deliver(batch);
       // A delivery that outlived its spool: its files may be someone else's by now.
       if (this.#ended) return;
