@@ -3,7 +3,7 @@ import type { Role } from "../exchange.ts";
 
 /** Who the users are that events and tables name by id alone. */
 export interface Directory {
-  /** Undefined for somebody it does not know, and while it cannot look. Waits no longer than the database lets it. */
+  /** Undefined for somebody it does not know. Rejects, as a database does, while it cannot look. */
   user(id: string): Promise<DirectoryUser | undefined>;
 }
 

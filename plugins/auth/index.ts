@@ -104,7 +104,7 @@ export const auth = definePlugin({
         bind(ApiGuard, gate),
         bind(DirectoryService, {
           async user(id) {
-            const user = await directory.users.byId(id).catch(() => undefined);
+            const user = await directory.users.byId(id);
             return user && { email: user.email, name: nameOf(user), plan: user.plan, role: user.role };
           },
         }),

@@ -46,7 +46,7 @@ export function countedInput(exchange: Exchange, tokens: Tokens): number {
 }
 
 /** The most output that a request names for each choice: by either name, for a provider may heed the one or the other. */
-export function askedOutput({ max_completion_tokens: newer, max_tokens: older }: ChatRequest): number | undefined {
+function askedOutput({ max_completion_tokens: newer, max_tokens: older }: ChatRequest): number | undefined {
   return Math.max(newer ?? 0, older ?? 0) || undefined;
 }
 

@@ -119,7 +119,7 @@ export const quota = definePlugin({
       if (verdict.kind === "reserved") return hold(verdict.reservation);
       if (verdict.kind === "unavailable") throw new GatewayError("dependency_unavailable", { cause: verdict.cause, retryAfter: 1 });
       const { account, need, balance } = verdict;
-      const shorter = options.clampOutput ? clamped(exchange, account, need, balance, meter.usual(exchange)) : undefined;
+      const shorter = options.clampOutput ? clamped(exchange, account, need, balance, meter.output(exchange)) : undefined;
       if (shorter) {
         exchange.request = shorter;
         exchange.note("output shortened to what the quota leaves");

@@ -32,7 +32,7 @@ export class Meter {
     const { catalogue, tokens, options } = this.#parts;
     const estimate: Estimate = {
       inputTokens: exact ? countedInput(exchange, tokens) : inputBound(exchange.wire),
-      outputTokens: outputBound(exchange, this.usual(exchange), catalogue),
+      outputTokens: this.output(exchange),
     };
     exchange.estimatedInput = estimate.inputTokens;
     let cost = 0;
@@ -44,9 +44,10 @@ export class Meter {
     return accounts.map((account) => ({ account, amount: needOf(account.unit, estimate, cost) }));
   }
 
-  /** Output set aside for each choice of a call that states no maximum. */
-  usual({ targets, requestedModel }: Exchange): number {
-    return this.#parts.usual.of(targets[0]?.model ?? requestedModel);
+  /** Output set aside for a call, all choices together. */
+  output(exchange: Exchange): number {
+    const { catalogue, usual } = this.#parts;
+    return outputBound(exchange, usual.of(exchange.targets[0]?.model ?? exchange.requestedModel), catalogue);
   }
 
   /** What a call took, by unit; `reserved` is what it may have taken at most, for what nobody can tell. */

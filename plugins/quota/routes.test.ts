@@ -5,12 +5,13 @@ import { expect, it } from "vitest";
 import { memoryDatabase } from "../../test/support/memory-database.ts";
 import { migrations } from "./tables.ts";
 
+const ANN: Directory = {
+  user: async (id) => (id === "usr_ann" ? { email: null, name: "ann", plan: "small", role: "user" } : undefined),
+};
+
 /** The plugin's routes on a database of their own; one user, `usr_ann`, on the plan `small`. */
-async function open() {
+async function open(directory = ANN) {
   const db = await memoryDatabase(migrations);
-  const directory: Directory = {
-    user: async (id) => (id === "usr_ann" ? { email: null, name: "ann", plan: "small", role: "user" } : undefined),
-  };
   const { scope } = fakeServices([bind(Database, db), bind(Directory, directory), bind(Catalogue, {} as Catalogue)]);
   const { definition } = quota({ plans: { small: ["1000 tokens/day"] }, overrides: { min: 0.5, max: 2 } });
   const options = definition.options.parse({ plans: { small: ["1000 tokens/day"] }, overrides: { min: 0.5, max: 2 } });
@@ -44,6 +45,11 @@ it("gives a user a limit within the bounds, and takes it away again", async () =
   }
   expect((await set({ limit: "2000 tokens/day", remove: true })).limits[0]?.limit).toBe(1_000);
   await expect(call("GET", "/api/users/:id/quota", {}, "usr_nobody")).rejects.toMatchObject({ code: "not_found" });
+});
+
+it("a user who cannot be looked up is not taken for nobody", async () => {
+  const { call } = await open({ user: () => Promise.reject(new Error("the database is away")) });
+  await expect(call("GET", "/api/users/:id/quota")).rejects.toThrow("the database is away");
 });
 
 it("forgets a user: limits go, purchases stay without a name, and doing it again changes nothing", async () => {

@@ -22,7 +22,8 @@ const pools = new Map<string, Pool>();
 let open: Promise<StreamCall>[] = [];
 
 function poolOf({ origin }: Target): Pool {
-  const pool = pools.get(origin) ?? new Pool(origin, { connections: 1000, pipelining: 1 });
+  // Some proxies close idle connections without regard for what is on its way: they are left in time.
+  const pool = pools.get(origin) ?? new Pool(origin, { connections: 1000, pipelining: 1, keepAliveMaxTimeout: 1_000 });
   pools.set(origin, pool);
   return pool;
 }

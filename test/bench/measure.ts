@@ -19,7 +19,7 @@ export interface Plan {
 
 /** Warm-up as long as V8 takes here: a gateway's CPU per request falls to a quarter over its first 30,000 requests, and each kind of call undoes some of what was compiled for the other. */
 export const PLANS: { readonly full: Plan; readonly quick: Plan } = {
-  full: { rounds: 10, warmUp: 40_000, warmUpMs: 3000, saturateMs: 800, steadyMs: 800, streams: 40 },
+  full: { rounds: 10, warmUp: 40_000, warmUpMs: 2000, saturateMs: 800, steadyMs: 800, streams: 40 },
   quick: { rounds: 2, warmUp: 10_000, warmUpMs: 2000, saturateMs: 800, steadyMs: 600, streams: 30 },
 };
 const LANES = 32;

@@ -33,7 +33,7 @@ export function email(options: EmailOptions, directory: Directory, clock: Clock)
   }
 
   async function addressed({ alert, recipient }: Delivery): Promise<{ to: string[]; alert: Alert }> {
-    const user = alert.user === null ? undefined : await directory.user(alert.user);
+    const user = alert.user === null ? undefined : await directory.user(alert.user).catch(() => undefined);
     const named = (name: string | null | undefined) => (name ? { ...alert, facts: { ...alert.facts, name } } : alert);
     if (recipient === "") return { to: [...options.to], alert: named(user?.email ?? user?.name) };
     // Not known, or not to be looked up now.
