@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "../clock.ts";
+import { within } from "../deadline.ts";
 import type { Spool, SpoolOptions } from "../spool.ts";
 import { countLines } from "./backlog.ts";
 import { DeliveryQueue } from "./queue.ts";
@@ -72,7 +73,7 @@ export class FileSpool implements Spool {
     this.#next?.cancel();
     this.#next = undefined;
     this.#schedule(0);
-    const inTime = await within(this.#clock, promise, ms);
+    const inTime = await this.#inTime(promise, ms);
     this.#waiters = this.#waiters.filter((each) => each !== waiter);
     return inTime;
   }
@@ -82,7 +83,7 @@ export class FileSpool implements Spool {
     await this.drained(ms);
     this.#closed = true;
     this.#next?.cancel();
-    if (this.#delivering) await within(this.#clock, this.#delivering, end - this.#clock.monotonic());
+    if (this.#delivering) await this.#inTime(this.#delivering, end - this.#clock.monotonic());
     this.#ended = true;
     this.#writer.close(this.#queue.empty);
   }
@@ -132,15 +133,12 @@ export class FileSpool implements Spool {
     this.#writer.flush(true);
     this.#writer.dropBefore(this.#segments.number);
   }
-}
 
-/** Whether `work`, which does not reject, ends within `ms`. */
-function within(clock: Clock, work: Promise<void>, ms: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const timer = clock.timer(Math.max(0, ms), () => resolve(false));
-    void work.then(() => {
-      timer.cancel();
-      resolve(true);
-    });
-  });
+  /** Whether `work`, which does not reject, ends within `ms`. */
+  #inTime(work: Promise<void>, ms: number): Promise<boolean> {
+    return within(this.#clock, Math.max(0, ms), work).then(
+      () => true,
+      () => false,
+    );
+  }
 }
