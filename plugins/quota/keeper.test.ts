@@ -30,6 +30,12 @@ interface Instance {
   readonly open: Open[];
 }
 
+async function started(db: Database, spools: MemorySpools, clock = new FakeClock()): Promise<Keeper> {
+  const keeper = new Keeper({ db, spools, clock, logger: new FakeLogger(), onBooked: () => undefined, onBegun: () => undefined });
+  await keeper.start();
+  return keeper;
+}
+
 /** Several instances on one database, and what ought to stand in its books. */
 class World {
   readonly #db: Database;
@@ -49,17 +55,8 @@ class World {
     }
   }
 
-  async #keeper(spools: MemorySpools): Promise<Keeper> {
-    const keeper = new Keeper({
-      db: this.#db,
-      spools,
-      clock: this.#clock,
-      logger: new FakeLogger(),
-      onBooked: () => undefined,
-      onBegun: () => undefined,
-    });
-    await keeper.start();
-    return keeper;
+  #keeper(spools: MemorySpools): Promise<Keeper> {
+    return started(this.#db, spools, this.#clock);
   }
 
   async step({ kind, who, subject, amount }: Step): Promise<void> {
@@ -207,8 +204,7 @@ it("D4: an instance that is gone loses its slices after a minute; what it settle
   const user = accountOf("user", "ann", LIMIT);
   const begin = async (instance: string) => {
     const spools = new MemorySpools(instance);
-    const keeper = new Keeper({ db, spools, clock, logger: new FakeLogger(), onBooked: () => undefined, onBegun: () => undefined });
-    await keeper.start();
+    const keeper = await started(db, spools, clock);
     return { spools, keeper };
   };
   const row = () =>
@@ -237,8 +233,7 @@ it("A7: who pauses while the database is away goes on with what was set aside he
   const db = await memoryDatabase(migrations);
   const clock = new FakeClock();
   const spools = new MemorySpools("ins_0");
-  const keeper = new Keeper({ db, spools, clock, logger: new FakeLogger(), onBooked: () => undefined, onBegun: () => undefined });
-  await keeper.start();
+  const keeper = await started(db, spools, clock);
   const needs = [{ account: accountOf("user", "ann", LIMIT), amount: 10 }];
   const call = () => {
     const reservation = keeper.tryReserve("req_1", needs);
@@ -269,12 +264,7 @@ it("a kill between two batches, while the books of the last run are closed, lose
   const db = await memoryDatabase(migrations);
   const user = accountOf("user", "ann", LIMIT);
   const spools = new MemorySpools("ins_0");
-  const begin = async () => {
-    const options = { db, spools, clock: new FakeClock(), logger: new FakeLogger(), onBooked: () => undefined, onBegun: () => undefined };
-    const keeper = new Keeper(options);
-    await keeper.start();
-    return keeper;
-  };
+  const begin = () => started(db, spools);
   const first = await begin();
   const verdict = await first.reserve("req_lost", [{ account: user, amount: 600 }]).verdict;
   if (verdict.kind !== "reserved") throw new Error(verdict.kind);
@@ -297,12 +287,7 @@ it("what a new file opens with does not hide a settlement that was still to be w
   const db = await memoryDatabase(migrations);
   const user = accountOf("user", "ann", LIMIT);
   const spools = new MemorySpools("ins_0");
-  const begin = async () => {
-    const options = { db, spools, clock: new FakeClock(), logger: new FakeLogger(), onBooked: () => undefined, onBegun: () => undefined };
-    const keeper = new Keeper(options);
-    await keeper.start();
-    return keeper;
-  };
+  const begin = () => started(db, spools);
   const first = await begin();
   const call = async (id: string) => {
     const verdict = await first.reserve(id, [{ account: user, amount: 10 }]).verdict;
