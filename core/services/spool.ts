@@ -27,7 +27,7 @@ export interface SpoolOptions {
   deliver(records: readonly string[]): Promise<void>;
   /** Records to open each new file with, for what must not be forgotten with an older file (calls under way). */
   carry?(): readonly string[];
-  /** Most records of one delivery; 2,000 by default. */
+  /** Records that are enough for one delivery, which has them whole turn by turn; 2,000 by default. */
   readonly batch?: number;
 }
 

@@ -11,10 +11,8 @@ import { SpoolWriter } from "./writer.ts";
 const BATCH = 2_000;
 /** Once all in it is delivered, a file of this size, in bytes, is left for a new one, so that a restart does not deliver it again. */
 const DONE = 64 * 1024;
-/** In ms: how long records are gathered for a delivery, at least and after one of many; and the pauses after one that failed. */
-const GATHER = { least: 250, busy: 1_000 } as const;
-/** Records of a delivery from which on it was one of many. */
-const MANY = 50;
+/** How long records are gathered for a delivery, which costs the database nearly as much for few as for many; and the pauses after one that failed. In ms. */
+const GATHER = 1_000;
 const PAUSE = { first: 100, longest: 5_000 } as const;
 
 /**
@@ -31,10 +29,9 @@ export class FileSpool implements Spool {
   #waiters: { readonly done: () => boolean; readonly resolve: () => void }[] = [];
   #delivering: Promise<void> | undefined;
   #next: Timer | undefined;
+  /** When that is, in monotonic ms. */
+  #dueAt = 0;
   #failures = 0;
-  /** When a delivery last began, in monotonic ms, and of how many records. */
-  #deliveredAt = Number.NEGATIVE_INFINITY;
-  #delivered = 0;
   #closed = false;
   #ended = false;
 
@@ -46,7 +43,15 @@ export class FileSpool implements Spool {
     const left = [...segments.all];
     const unread = left.reduce((sum, { path }) => sum + countLines(path), 0);
     const carry = options.carry && (() => options.carry?.() ?? []);
-    this.#writer = new SpoolWriter({ segments, clock, trouble, held: () => this.#queue.held(), ...(carry && { carry }) });
+    this.#writer = new SpoolWriter({
+      segments,
+      clock,
+      trouble,
+      onPiece: (piece) => this.#queue.enter(piece),
+      onWritten: () => this.#queue.join(),
+      held: () => this.#queue.held(),
+      ...(carry && { carry }),
+    });
     this.#queue = new DeliveryQueue(segments, this.#writer, trouble, left[0], unread);
     if (left.length > 0) this.#schedule(0);
   }
@@ -61,7 +66,8 @@ export class FileSpool implements Spool {
       this.#trouble.dropped();
       return false;
     }
-    if (!this.#next) this.#schedule(this.#gathering());
+    const ms = this.#wait();
+    if (!this.#next || ms === 0) this.#schedule(ms);
     return !this.#writer.broken;
   }
 
@@ -70,8 +76,6 @@ export class FileSpool implements Spool {
     const { promise, resolve } = Promise.withResolvers<void>();
     const waiter = { done: this.#queue.ticket(), resolve };
     this.#waiters.push(waiter);
-    this.#next?.cancel();
-    this.#next = undefined;
     this.#schedule(0);
     const inTime = await this.#inTime(promise, ms);
     this.#waiters = this.#waiters.filter((each) => each !== waiter);
@@ -88,41 +92,43 @@ export class FileSpool implements Spool {
     this.#writer.close(this.#queue.empty);
   }
 
+  /** Begins a delivery in so many ms, or earlier where that was planned. */
   #schedule(ms: number): void {
-    if (this.#closed || this.#next || this.#delivering) return;
+    const at = this.#clock.monotonic() + ms;
+    if (this.#closed || this.#delivering || (this.#next && this.#dueAt <= at)) return;
+    this.#next?.cancel();
+    this.#dueAt = at;
     this.#next = this.#clock.timer(ms, () => {
       this.#next = undefined;
       this.#delivering = this.#deliver().finally(() => {
         this.#delivering = undefined;
-        if (!this.#queue.empty) this.#schedule(this.#failures === 0 ? this.#gathering() : this.#pause());
+        if (!this.#queue.empty) this.#schedule(this.#wait());
       });
     });
   }
 
-  /** A delivery costs the database nearly as much for few records as for many, so while many come they wait for more. */
-  #gathering(): number {
-    if (this.#waiters.length > 0 || this.#queue.size >= this.#most) return 0;
-    return this.#delivered < MANY ? GATHER.least : Math.max(GATHER.least, this.#deliveredAt + GATHER.busy - this.#clock.monotonic());
+  #wait(): number {
+    if (this.#failures > 0) return Math.min(PAUSE.first * 2 ** (this.#failures - 1), PAUSE.longest);
+    return this.#waiters.length > 0 || this.#queue.size >= this.#enough ? 0 : GATHER;
   }
 
-  get #most(): number {
+  get #enough(): number {
     return this.#options.batch ?? BATCH;
   }
 
-  #pause(): number {
-    return Math.min(PAUSE.first * 2 ** (this.#failures - 1), PAUSE.longest);
+  /** Keeps no hold of the records: who takes them lets go of them sooner than the delivery ends. */
+  #offer(): Promise<void> | undefined {
+    const batch = this.#queue.batch(this.#enough);
+    return batch.length > 0 ? this.#options.deliver(batch) : undefined;
   }
 
   async #deliver(): Promise<void> {
-    this.#deliveredAt = this.#clock.monotonic();
     try {
-      const batch = this.#queue.batch(this.#most);
-      this.#delivered = batch.length;
-      if (batch.length > 0) await this.#options.deliver(batch);
+      await this.#offer();
       // A delivery that outlived its spool: its files may be someone else's by now.
       if (this.#ended) return;
       this.#failures = 0;
-      this.#queue.forget(batch.length);
+      this.#queue.forget();
     } catch (error) {
       this.#failures += 1;
       this.#trouble.complain(error);

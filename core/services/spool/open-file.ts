@@ -19,16 +19,17 @@ export class OpenFile {
     this.#onError = onError;
   }
 
-  /** Throws when not all of it could be written. */
-  write(text: string): void {
-    const bytes = Buffer.from(this.#torn ? `\n${text}` : text);
-    let at = 0;
+  /** Writes the bytes between two places. Throws when not all of them could be written. */
+  write(bytes: Buffer, from: number, to: number): void {
+    let at = from;
     try {
-      while (at < bytes.length) at += writeSync(this.#descriptor, bytes, at);
+      if (this.#torn) this.size += writeSync(this.#descriptor, "\n");
+      while (at < to) at += writeSync(this.#descriptor, bytes, at, to - at);
     } finally {
-      this.#torn = at < bytes.length && (at > 0 || this.#torn);
-      this.size += at;
-      this.#unsynced ||= at > 0;
+      const written = at - from;
+      this.#torn = at < to && (written > 0 || this.#torn);
+      this.size += written;
+      this.#unsynced ||= written > 0;
     }
   }
 

@@ -1,28 +1,25 @@
+import { storedAlone } from "./arena.ts";
 import { SegmentReader } from "./backlog.ts";
+import { linesOf, recordsOf } from "./segment.ts";
 import type { Segment, Segments } from "./segments.ts";
 import type { Trouble } from "./trouble.ts";
-import { MOST, type SpoolWriter } from "./writer.ts";
+import { MOST, type Piece, type SpoolWriter } from "./writer.ts";
 
-/** In characters. */
+/** Of one delivery, in bytes. */
 const BATCH = 2 * 1024 * 1024;
 /** A file that could not be opened for one of these reasons is as good as ever later. */
 const PASSING = new Set(["EMFILE", "ENFILE", "ENOMEM", "EAGAIN"]);
-
-interface Waiting {
-  readonly record: string;
-  /** Number of the file it is in, or of an earlier one. */
-  readonly file: number;
-}
 
 /** What waits for its delivery, in order: the first of it in memory, and what memory has no room for in the files. */
 export class DeliveryQueue {
   readonly #segments: Segments;
   readonly #writer: SpoolWriter;
   readonly #trouble: Trouble;
-  /** `#head` is the first. */
-  #queue: Waiting[] = [];
-  #head = 0;
-  #characters = 0;
+  #pieces: Piece[] = [];
+  #records = 0;
+  #bytes = 0;
+  /** Pieces, the first, that are being delivered. */
+  #out = 0;
   /** Where reading goes on, when not all that waits is in memory. */
   #behind: { readonly segment: Segment; readonly reader: SegmentReader } | undefined;
   /** Records not read yet. */
@@ -53,28 +50,41 @@ export class DeliveryQueue {
     return this.#inMemory === 0 && !this.#behind;
   }
 
+  /** What the writer gathers comes into memory too, unless reading is behind: then all of it goes through the files. */
   get #inMemory(): number {
-    return this.#queue.length - this.#head;
+    return this.#records + (this.#behind ? 0 : this.#writer.gathered);
   }
 
   /** False when there is no room for it, in memory or the files. */
   add(record: string, patient?: "patient"): boolean {
-    if (!this.#behind && (this.#inMemory >= MOST.records || this.#characters + record.length > MOST.characters)) {
+    if (!this.#behind && (this.#inMemory >= MOST.records || this.#bytes + record.length > MOST.bytes)) {
       const { active, size } = this.#writer.flush() ? this.#segments : { active: undefined, size: 0 };
       if (!active) return false;
       this.#behind = { segment: active, reader: new SegmentReader(active.path, size) };
     }
     if (!this.#writer.hasRoom(record.length)) return false;
     if (this.#behind) this.#unread += 1;
-    else this.#enter(record, this.#segments.number);
     this.#writer.add(record, patient);
     return true;
   }
 
+  /** Takes what was gathered next, unless reading is behind: then it comes from the files. */
+  enter(piece: Piece): boolean {
+    if (this.#behind) return false;
+    this.#keep(piece);
+    return true;
+  }
+
+  /** The last piece becomes one with that before it: what comes turn by turn is few things for collections to move. */
+  join(): void {
+    const [at, next] = [this.#pieces.length - 2, this.#pieces.at(-1)];
+    const piece = at < this.#out ? undefined : this.#pieces[at];
+    if (piece && next && this.#writer.join(piece, next)) this.#pieces.pop();
+  }
+
   /** All that is in memory, in order. */
-  held(): string[] {
-    const held = this.#queue.slice(this.#head).map(({ record }) => record);
-    return this.#behind ? [...held, ...this.#writer.pending] : held;
+  held(): Piece[] {
+    return this.#behind ? [...this.#pieces, ...this.#writer.unwritten] : [...this.#pieces];
   }
 
   /** Tells, whenever it is asked, whether all that was added before now has been delivered. */
@@ -90,42 +100,47 @@ export class DeliveryQueue {
     };
   }
 
-  /** The next records to deliver, at most `most`; none when nothing waits. */
-  batch(most: number): string[] {
-    while (this.#behind && this.#inMemory === 0) this.#read(this.#behind);
+  /** The next records to deliver: whole turns of them, until there are `enough`; none when nothing waits. */
+  batch(enough: number): string[] {
+    this.#writer.flush();
+    while (this.#behind && this.#records === 0) this.#read(this.#behind);
     const batch: string[] = [];
-    let characters = 0;
-    for (let at = this.#head; at < this.#queue.length && batch.length < most && characters < BATCH; at++) {
-      const { record } = this.#queue[at] as Waiting;
-      batch.push(record);
-      characters += record.length;
+    let bytes = 0;
+    for (this.#out = 0; this.#out < this.#pieces.length && batch.length < enough && bytes < BATCH; this.#out++) {
+      const piece = this.#pieces[this.#out] as Piece;
+      for (const record of recordsOf(piece)) batch.push(record);
+      bytes += sizeOf(piece);
     }
     return batch;
   }
 
-  /** The first `count` have been delivered. */
-  forget(count: number): void {
-    for (let at = this.#head; at < this.#head + count; at++) {
-      const { record, file } = this.#queue[at] as Waiting;
-      this.#characters -= record.length;
-      this.#begun ||= file >= this.#own;
+  /** The last batch has been delivered. */
+  forget(): void {
+    const done = this.#pieces.slice(0, this.#out);
+    this.#pieces = this.#pieces.slice(this.#out);
+    this.#out = 0;
+    for (const piece of done) {
+      this.#begun ||= (piece.file ?? this.#own) >= this.#own;
+      this.#records -= piece.records;
+      this.#bytes -= sizeOf(piece);
+      this.#left += piece.records;
+      this.#writer.forget(piece);
     }
-    this.#head += count;
-    this.#left += count;
-    if (this.#head > 1000 || this.#inMemory === 0) {
-      this.#queue = this.#queue.slice(this.#head);
-      this.#head = 0;
-    }
-    // What no file would take and was delivered from memory needs none any more.
-    if (!this.#behind) this.#writer.keepLast(this.#inMemory);
     // Who takes them may have what earlier processes left open in memory alone, until told that another has begun.
-    if (this.#begun) this.#writer.dropBefore(this.#queue[this.#head]?.file ?? this.#behind?.segment.number ?? this.#segments.number);
+    if (this.#begun) this.#writer.dropBefore(this.#oldestNeeded());
   }
 
-  #enter(record: string, file: number): void {
-    this.#queue.push({ record, file });
-    this.#characters += record.length;
-    this.#entered += 1;
+  #oldestNeeded(): number {
+    const [first] = this.#pieces;
+    if (first) return first.file ?? this.#segments.number;
+    return this.#behind?.segment.number ?? this.#segments.number;
+  }
+
+  #keep(piece: Piece): void {
+    this.#pieces.push(piece);
+    this.#records += piece.records;
+    this.#bytes += sizeOf(piece);
+    this.#entered += piece.records;
   }
 
   /** Reads on, up to the end of the file at most; at the end of the last, all is in memory again. */
@@ -136,7 +151,8 @@ export class DeliveryQueue {
       const { records, bad, done, torn } = reader.next();
       const lost = bad + (torn && segment.number !== this.#segments.active?.number ? 1 : 0);
       if (lost > 0) this.#trouble.torn(lost);
-      for (const record of records) this.#enter(record, segment.number);
+      const stored = storedAlone(linesOf(records));
+      if (records.length > 0) this.#keep({ ...stored, records: records.length, file: segment.number, waits: true });
       this.#unread = Math.max(0, this.#unread - records.length - bad);
       if (!done) return;
     } catch (error) {
@@ -147,6 +163,10 @@ export class DeliveryQueue {
     this.#behind = next && { segment: next, reader: new SegmentReader(next.path) };
     if (this.#behind) return;
     this.#unread = 0;
-    for (const record of this.#writer.pending) this.#enter(record, this.#segments.number);
+    for (const piece of this.#writer.unwritten) piece.waits = this.enter(piece);
   }
+}
+
+function sizeOf({ from, to }: Piece): number {
+  return to - from;
 }

@@ -1,8 +1,23 @@
 import { crc32 } from "node:zlib";
+import type { Stored } from "./arena.ts";
+
+/** Digits of each byte: `toString(16)` is slow for numbers as large as a checksum. */
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 /** One record a line: its checksum (CRC-32, eight hexadecimal digits), a space, the record, a line feed. */
-export function writeLine(record: string): string {
-  return `${crc32(record).toString(16).padStart(8, "0")} ${record}\n`;
+export function linesOf(records: readonly string[]): string {
+  let text = "";
+  for (const record of records) {
+    const sum = crc32(record);
+    text += `${HEX[sum >>> 24]}${HEX[(sum >>> 16) & 255]}${HEX[(sum >>> 8) & 255]}${HEX[sum & 255]} ${record}\n`;
+  }
+  return text;
+}
+
+/** The records of lines that this process itself has written, and nothing could have damaged since. */
+export function recordsOf({ slab, from, to }: Stored): string[] {
+  const lines = slab.bytes.toString("utf8", from, to - 1).split("\n");
+  return lines.map((line) => line.slice(TEXT_AT));
 }
 
 export interface Lines {

@@ -1,5 +1,6 @@
 import { mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { Stored } from "./arena.ts";
 import { OpenFile } from "./open-file.ts";
 import { segmentsIn } from "./slot.ts";
 
@@ -64,9 +65,9 @@ export class Segments {
   }
 
   /** Appends; throws when not all of it could be written. */
-  write(text: string): void {
+  write({ slab, from, to }: Stored): void {
     if (!this.#file) this.rotate();
-    this.#file?.write(text);
+    this.#file?.write(slab.bytes, from, to);
   }
 
   /** Puts on disk what was written, in the background. False when the file is not there any more: the next write makes another. */

@@ -7,7 +7,7 @@ import { FakeClock } from "../../testing/clock.ts";
 import { FakeLogger } from "../../testing/services.ts";
 import { createMetrics } from "../metrics-registry.ts";
 import type { Spool } from "../spool.ts";
-import { writeLine } from "./segment.ts";
+import { linesOf } from "./segment.ts";
 import { FileSpools } from "./spools.ts";
 
 const folders: string[] = [];
@@ -138,7 +138,7 @@ describe("a spool", () => {
     const folder = join(data, "instances/0/test");
     mkdirSync(folder, { recursive: true });
     const records = Array.from({ length: 5_000 }, (_, n) => `${n} ${"x".repeat(600)}`);
-    writeFileSync(join(folder, "000000000001.log"), records.map(writeLine).join(""));
+    writeFileSync(join(folder, "000000000001.log"), linesOf(records));
 
     const unread = await open(data);
     await unread.clock.runUntil(unread.spool.close(0));
@@ -264,7 +264,7 @@ describe("a spool that is asked to end", () => {
 
 describe("A13: a spool whose file ends anywhere", () => {
   const RECORDS = ["the first", 'the second, with "quotes" and ünïcödé', "the third"];
-  const whole = RECORDS.map(writeLine).join("");
+  const whole = linesOf(RECORDS);
 
   it("gives its whole records, and nothing else", async () => {
     for (let size = 0; size <= Buffer.byteLength(whole); size++) {
@@ -276,18 +276,9 @@ describe("A13: a spool whose file ends anywhere", () => {
       bench.spool.append("the next");
       await bench.clock.advance(100);
       await bench.settle();
-      const complete = RECORDS.filter(
-        (_, n) =>
-          Buffer.byteLength(
-            RECORDS.slice(0, n + 1)
-              .map(writeLine)
-              .join(""),
-          ) <= size,
-      );
+      const complete = RECORDS.filter((_, n) => Buffer.byteLength(linesOf(RECORDS.slice(0, n + 1))) <= size);
       expect(bench.delivered, `cut at ${size}`).toEqual([...complete, "the next"]);
-      const ragged =
-        RECORDS.every((_, n) => Buffer.byteLength(RECORDS.slice(0, n).map(writeLine).join("")) !== size) &&
-        size !== Buffer.byteLength(whole);
+      const ragged = RECORDS.every((_, n) => Buffer.byteLength(linesOf(RECORDS.slice(0, n))) !== size) && size !== Buffer.byteLength(whole);
       expect(bench.metric("headgate_spool_torn_total")).toBe(ragged ? 1 : 0);
       bench.spools.close();
     }
@@ -378,7 +369,7 @@ describe("through crashes and outages", () => {
     const data = dataFolder();
     const folder = join(data, "instances/0/test");
     mkdirSync(join(folder, "000000000001.log"), { recursive: true });
-    writeFileSync(join(folder, "000000000002.log"), writeLine("behind it"));
+    writeFileSync(join(folder, "000000000002.log"), linesOf(["behind it"]));
     const bench = await open(data);
     await bench.clock.advance(100);
     expect(bench.delivered).toEqual(["behind it"]);

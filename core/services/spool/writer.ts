@@ -1,10 +1,11 @@
 import type { Clock, Timer } from "../clock.ts";
-import { writeLine } from "./segment.ts";
+import { Arena, type Stored, storedAlone } from "./arena.ts";
+import { linesOf } from "./segment.ts";
 import type { Segments } from "./segments.ts";
 import type { Trouble } from "./trouble.ts";
 
 /** What waits in memory for a file that takes it, and elsewhere in a spool. */
-export const MOST = { records: 20_000, characters: 16 * 1024 * 1024 } as const;
+export const MOST = { records: 20_000, bytes: 16 * 1024 * 1024 } as const;
 /** A file is left for a new one at this size, in bytes. */
 const FULL = 4 * 1024 * 1024;
 /** How long a write may wait for the disk, in ms. */
@@ -20,16 +21,31 @@ export interface WriterOptions {
   readonly trouble: Trouble;
   /** What each new file opens with. */
   carry?(): readonly string[];
+  /** Offered what was gathered, in order; false when it need not wait in memory as well once a file has it. */
+  onPiece(piece: Piece): boolean;
+  /** Told that all of it has been written. */
+  onWritten(): void;
   /** All that waits in memory, to be written again when the file it was in is gone. */
-  held(): string[];
+  held(): Piece[];
+}
+
+/** Records of one turn, as lines. */
+export interface Piece extends Stored {
+  records: number;
+  /** Number of the file that they are in; undefined while none has taken them. */
+  file: number | undefined;
+  /** Whether it waits for its delivery in memory. */
+  waits: boolean;
 }
 
 /** The writing side of a spool: records go into the files once a turn of the event loop, all of the turn at once. */
 export class SpoolWriter {
   readonly #options: WriterOptions;
-  /** Not written yet. */
-  #lines: string[] = [];
+  readonly #arena = new Arena();
+  /** Those of this turn. */
+  #records: string[] = [];
   #characters = 0;
+  #unwritten: Piece[] = [];
   /** Whether the new file still lacks what it has to open with; until then the older ones are needed. */
   #carryDue = false;
   #broken = false;
@@ -48,18 +64,32 @@ export class SpoolWriter {
     return this.#broken;
   }
 
-  get pending(): readonly string[] {
-    return this.#lines;
+  get unwritten(): readonly Piece[] {
+    return this.#unwritten;
+  }
+
+  /** Records that are not in a piece yet. */
+  get gathered(): number {
+    return this.#records.length;
   }
 
   /** Whether a record of this length can wait here for its writing, which is done now when it could not. */
-  hasRoom(characters: number): boolean {
-    const fits = () => this.#lines.length < MOST.records && this.#characters + characters <= MOST.characters;
-    return fits() || (this.flush() && fits());
+  hasRoom(length: number): boolean {
+    return this.#fits(length) || (this.flush() && this.#fits(length));
+  }
+
+  #fits(length: number): boolean {
+    let records = this.#records.length;
+    let bytes = this.#characters + length;
+    for (const piece of this.#unwritten) {
+      records += piece.records;
+      bytes += piece.to - piece.from;
+    }
+    return records < MOST.records && bytes <= MOST.bytes;
   }
 
   add(record: string, patient?: "patient"): void {
-    this.#lines.push(record);
+    this.#records.push(record);
     this.#characters += record.length;
     if (patient) {
       this.#lingering ??= this.#options.clock.timer(LINGER, () => {
@@ -80,17 +110,24 @@ export class SpoolWriter {
    */
   flush(fresh = false): boolean {
     const { segments, carry } = this.#options;
-    if (this.#lines.length === 0 && !this.#carryDue && !fresh) return true;
+    this.#gather();
+    if (this.#unwritten.length === 0 && !this.#carryDue && !fresh) return true;
     if (this.#broken && !fresh && this.#options.clock.monotonic() - this.#failedAt < RETRY) return false;
     return this.#try(() => {
       if (fresh || segments.size > FULL) {
         segments.rotate();
         this.#carryDue = carry !== undefined;
       }
-      const lines = this.#carryDue && carry ? [...carry(), ...this.#lines] : this.#lines;
-      if (lines.length > 0) segments.write(lines.map(writeLine).join(""));
+      const carried = (this.#carryDue && carry?.()) || [];
+      if (carried.length > 0) segments.write(storedAlone(linesOf(carried)));
       this.#carryDue = false;
-      this.#replace([]);
+      for (let piece = this.#unwritten[0]; piece; piece = this.#unwritten[0]) {
+        segments.write(piece);
+        this.#unwritten.shift();
+        piece.file = segments.number;
+        if (!piece.waits) this.#arena.release(piece);
+      }
+      this.#options.onWritten();
       this.#syncing ??= this.#options.clock.timer(SYNC, () => {
         this.#syncing = undefined;
         this.#sync();
@@ -98,9 +135,17 @@ export class SpoolWriter {
     });
   }
 
-  /** Only the last `count` of what could not be written are still needed. */
-  keepLast(count: number): void {
-    if (this.#lines.length > count) this.#replace(count === 0 ? [] : this.#lines.slice(-count));
+  /** Makes two pieces into one, where that can be. */
+  join(piece: Piece, next: Piece): boolean {
+    if (piece.file === undefined || piece.file !== next.file || !this.#arena.join(piece, next)) return false;
+    piece.records += next.records;
+    return true;
+  }
+
+  /** It has been delivered: it needs neither memory nor a file any more. */
+  forget(piece: Piece): void {
+    if (piece.file === undefined) this.#unwritten = this.#unwritten.filter((each) => each !== piece);
+    this.#arena.release(piece);
   }
 
   /** The files before this number are not needed any more. */
@@ -123,13 +168,19 @@ export class SpoolWriter {
     if (segments.sync()) return;
     trouble.failed(new Error("the file being written was removed; going on in a new one"));
     this.#carryDue = carry !== undefined;
-    this.#replace(held());
+    this.#gather();
+    this.#unwritten = held();
+    for (const piece of this.#unwritten) piece.file = undefined;
     this.flush();
   }
 
-  #replace(lines: string[]): void {
-    this.#lines = lines;
-    this.#characters = lines.reduce((sum, { length }) => sum + length, 0);
+  #gather(): void {
+    if (this.#records.length === 0) return;
+    const piece: Piece = { ...this.#arena.store(linesOf(this.#records)), records: this.#records.length, file: undefined, waits: false };
+    this.#records = [];
+    this.#characters = 0;
+    this.#unwritten.push(piece);
+    piece.waits = this.#options.onPiece(piece);
   }
 
   #try(work: () => void): boolean {
