@@ -1,3 +1,4 @@
+import { Bag } from "./bag.ts";
 import type { Fault } from "./chain.ts";
 import { GatewayError } from "./errors.ts";
 import type { Outcome } from "./exchange.ts";
@@ -26,8 +27,7 @@ const SWEEP_MS = 10_000;
 export class Calls {
   readonly #options: CallsOptions;
   readonly #rejections: Counter;
-  /** In no order. An array, because a long-lived Set keeps the short-lived alive in its outgrown tables, at a high price in collections. */
-  readonly #live: LiveExchange[] = [];
+  readonly #live = new Bag<LiveExchange>();
   #settling = 0;
   readonly #whenIdle: (() => void)[] = [];
   #arriving = 0;
@@ -62,16 +62,7 @@ export class Calls {
   }
 
   begin(exchange: LiveExchange): void {
-    exchange.slot = this.#live.length;
-    this.#live.push(exchange);
-  }
-
-  /** The last one takes the place of the one that goes. */
-  #remove(exchange: LiveExchange): void {
-    const last = this.#live.pop();
-    if (!last || last === exchange) return;
-    this.#live[exchange.slot] = last;
-    last.slot = exchange.slot;
+    this.#live.add(exchange);
   }
 
   /** Counts and logs a request that was turned away before it became a call. */
@@ -94,7 +85,7 @@ export class Calls {
   settle(exchange: LiveExchange, outcome: Outcome): void {
     const { logger, events } = this.#options;
     this.#settling += 1;
-    this.#remove(exchange);
+    this.#live.delete(exchange);
     void exchange
       .settle(outcome, (plugin, error) => {
         logger.error({ err: error, plugin, phase: "settled", id: exchange.id }, "a plugin failed after the end of a call");
@@ -120,7 +111,7 @@ export class Calls {
   }
 
   #quiet(): boolean {
-    return this.#arriving === 0 && this.#live.length === 0 && this.#settling === 0;
+    return this.#arriving === 0 && this.#live.size === 0 && this.#settling === 0;
   }
 
   #checkIdle(): void {
@@ -138,7 +129,7 @@ export class Calls {
 
   /** Ends the streams of clients that vanished without a word. */
   async #sweep(): Promise<void> {
-    const streaming = this.#live.filter((exchange) => exchange.socket);
+    const streaming = [...this.#live].filter((exchange) => exchange.socket);
     const gone = streaming.length > 0 ? await vanishedPeers() : undefined;
     if (!gone?.size) return;
     for (const exchange of streaming) {

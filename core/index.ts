@@ -2,6 +2,7 @@
  * The public entry point: what a config, a plugin, a provider or a preset imports. A file that is contract through and
  * through is exported whole, of the others what is public by name; `test/repo/names.test.ts` holds the list.
  */
+export { Bag } from "./bag.ts";
 export {
   ConfigError,
   defineGateway,

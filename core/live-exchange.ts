@@ -57,7 +57,7 @@ export class LiveExchange implements Exchange {
   /** What the provider is still sending for the current attempt; ended before another attempt begins. */
   upstream: { destroy(): void } | undefined;
   /** Its place among the calls under way. */
-  slot = -1;
+  place = -1;
   /** True once any part of the usage had to be estimated. */
   estimated = false;
 

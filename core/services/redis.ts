@@ -1,4 +1,5 @@
 import type { createClient } from "@keyv/redis";
+import { Bag } from "../bag.ts";
 import type { Clock, Timer } from "./clock.ts";
 import { within } from "./deadline.ts";
 import type { Logger } from "./logger.ts";
@@ -17,6 +18,11 @@ const PAUSE = { first: 250, longest: 5_000 } as const;
 /** Shortest time between two log lines, in ms. */
 const LOG_EVERY = 30_000;
 
+interface Pending {
+  readonly answer: Promise<unknown>;
+  place: number;
+}
+
 interface Connection {
   readonly client: RedisClient;
   /** Settles when the first attempt to connect has gone one way or the other. */
@@ -32,7 +38,7 @@ export class RedisLink {
   readonly #url: string;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #pending = new Set<Promise<unknown>>();
+  readonly #pending = new Bag<Pending>();
   #connecting: Promise<Connection> | undefined;
   #connection: Connection | undefined;
   #loaded = false;
@@ -66,7 +72,7 @@ export class RedisLink {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#probe?.cancel();
-    await Promise.allSettled(this.#pending);
+    await Promise.allSettled([...this.#pending].map(({ answer }) => answer));
     this.#connection?.destroy();
   }
 
@@ -75,17 +81,17 @@ export class RedisLink {
     if (this.#open || this.#stopped) return fallback;
     // Loading the client itself takes a moment, and says nothing about Redis.
     const loaded = this.#loaded;
-    const answer = this.#within(work);
-    this.#pending.add(answer);
+    const pending = { answer: this.#within(work), place: -1 };
+    this.#pending.add(pending);
     try {
-      const value = await answer;
+      const value = await pending.answer;
       this.#failures = 0;
       return value;
     } catch (error) {
       if (loaded) this.#failed(error);
       return fallback;
     } finally {
-      this.#pending.delete(answer);
+      this.#pending.delete(pending);
     }
   }
 

@@ -63,6 +63,8 @@ interface Part<A extends Account = Account> {
 export interface Reservation<A extends Account = Account> {
   readonly id: string;
   readonly parts: readonly Part<A>[];
+  /** Its place among those under way; -1 when it is none. */
+  place: number;
 }
 
 /** What a settled call took from the books of one account. */
@@ -155,7 +157,7 @@ export class Budget<A extends Account> {
       this.#slices.take(account.additional, extra, now);
       parts.push({ account, own, extra });
     }
-    return { id, parts };
+    return { id, parts, place: -1 };
   }
 
   /** As {@link tryReserve}, but asks the ledger for what is lacking. */

@@ -1,4 +1,4 @@
-import type { Clock, Database, Logger, Spool, Spools, Timer } from "headgate";
+import { Bag, type Clock, type Database, type Logger, type Spool, type Spools, type Timer } from "headgate";
 import type { AccountSpec } from "./accounts.ts";
 import { additionalId } from "./accounts.ts";
 import type { Booked, LedgerAccount } from "./books.ts";
@@ -34,7 +34,7 @@ const TOPIC = "quota.limits";
  */
 export class Keeper {
   readonly #options: KeeperOptions;
-  readonly #open = new Map<string, Reservation<LedgerAccount>>();
+  readonly #open = new Bag<Reservation<LedgerAccount>>();
   #budget: Budget<LedgerAccount> | undefined;
   #ledger: Ledger | undefined;
   #spool: Spool | undefined;
@@ -84,7 +84,7 @@ export class Keeper {
     const spool = await spools.open({
       name: "quota",
       deliver: (records) => ledger.deliver(records),
-      carry: () => [...this.#open.values()].map((reservation) => this.#line("reserve", reservation.id, wholeOf(reservation))),
+      carry: () => [...this.#open].map((reservation) => this.#line("reserve", reservation.id, wholeOf(reservation))),
     });
     this.#spool = spool;
     spool.append(this.#line("boot"));
@@ -127,13 +127,13 @@ export class Keeper {
 
   /** Writes a reservation down, before its call goes out. */
   opened(reservation: Reservation<LedgerAccount>): void {
-    this.#open.set(reservation.id, reservation);
+    this.#open.add(reservation);
     this.#spool?.append(this.#line("reserve", reservation.id, wholeOf(reservation)));
   }
 
   /** Ends a reservation, once. */
   settle(reservation: Reservation<LedgerAccount>, used: (account: LedgerAccount) => number): void {
-    if (!this.#open.delete(reservation.id)) return;
+    if (!this.#open.delete(reservation)) return;
     this.#spool?.append(this.#line("settle", reservation.id, this.#budget?.settle(reservation, used) ?? []), "patient");
   }
 

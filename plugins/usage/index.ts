@@ -68,7 +68,7 @@ export const usage = definePlugin({
         let heard: (() => string) | undefined;
         exchange.onSettled((outcome) => {
           if (outcome.kind === "refused" && STRANGERS.has(outcome.error?.code ?? "")) {
-            ledger.drop(exchange.id);
+            ledger.drop(begun.open);
             strangers.add(1);
           } else recorder.end(exchange, outcome, begun, heard?.() ?? null);
         });

@@ -1,4 +1,4 @@
-import { Clock, Database, Ids, type Spool, Spools, token } from "headgate";
+import { Bag, Clock, Database, Ids, type Spool, Spools, token } from "headgate";
 import type { Call } from "./columns.ts";
 import { type Beginning, beginLine, dropLine, endLine, type SealedContent, startLine } from "./record.ts";
 import { Store } from "./store.ts";
@@ -12,6 +12,13 @@ export interface LedgerServices {
   readonly spools: Spools;
 }
 
+/** A call under way, as it was written down when it began. */
+export interface OpenCall {
+  readonly id: string;
+  readonly line: string;
+  place: number;
+}
+
 /**
  * What is written down of calls on this machine, on its way to the database. After a reload the old chain ends its calls
  * while the new one begins others: both write to the same ledger, which is closed when nobody uses it any more.
@@ -21,8 +28,7 @@ export class Ledger {
   readonly #spools: Spools;
   readonly #run: string;
   readonly #store: Store;
-  /** Calls under way, as they were written down when they began. */
-  readonly #open = new Map<string, string>();
+  readonly #open = new Bag<OpenCall>();
   #spool: Spool | undefined;
   /** When the database last took records, or the first since then began to wait; monotonic ms. */
   #movedAt = 0;
@@ -47,12 +53,12 @@ export class Ledger {
 
   async start(): Promise<void> {
     if (!this.#spool) {
-      const deliver = async (lines: readonly string[]) => {
-        await this.#store.deliver(lines);
-        this.#movedAt = this.#clock.monotonic();
-      };
+      const deliver = (lines: readonly string[]) =>
+        this.#store.deliver(lines).then(() => {
+          this.#movedAt = this.#clock.monotonic();
+        });
       this.#movedAt = this.#clock.monotonic();
-      this.#spool = await this.#spools.open({ name: "usage", deliver, carry: () => [...this.#open.values()] });
+      this.#spool = await this.#spools.open({ name: "usage", deliver, carry: () => [...this.#open].map(({ line }) => line) });
       this.#append(startLine(this.#run));
     }
     this.#users += 1;
@@ -67,21 +73,22 @@ export class Ledger {
     await spool?.close(CLOSE_MS);
   }
 
-  begin(id: string, begun: Beginning): void {
-    const line = beginLine(this.#run, id, begun);
-    this.#open.set(id, line);
-    this.#append(line);
+  begin(id: string, begun: Beginning): OpenCall {
+    const open = { id, line: beginLine(this.#run, id, begun), place: -1 };
+    this.#open.add(open);
+    this.#append(open.line);
+    return open;
   }
 
-  end(call: Call, content?: SealedContent): void {
-    this.#open.delete(call.exchange.id);
+  end(open: OpenCall, call: Call, content?: SealedContent): void {
+    this.#open.delete(open);
     this.#append(endLine(this.#run, call, content), "patient");
   }
 
   /** The call gets no row. */
-  drop(id: string): void {
-    this.#open.delete(id);
-    this.#append(dropLine(this.#run, id), "patient");
+  drop(open: OpenCall): void {
+    this.#open.delete(open);
+    this.#append(dropLine(this.#run, open.id), "patient");
   }
 
   #append(line: string, patient?: "patient"): void {

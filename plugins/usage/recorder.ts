@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import type { Catalogue, Clock, Exchange, Outcome, Target } from "headgate";
 import { userAgentOf } from "./columns.ts";
 import { promptOf, type Vault } from "./content.ts";
-import type { Ledger } from "./ledger.ts";
+import type { Ledger, OpenCall } from "./ledger.ts";
 import type { UsageOptions } from "./options.ts";
 
 /** Bytes to a token, roughly, for a call of which nothing more was heard. */
@@ -23,6 +23,7 @@ export interface Begun {
   readonly createdAt: number;
   /** Where it would go if nobody chose otherwise. */
   readonly asked: Target | undefined;
+  readonly open: OpenCall;
 }
 
 /** Writes calls down in the ledger: that they have begun, and what became of them. */
@@ -38,7 +39,7 @@ export class Recorder {
     const createdAt = clock.now().getTime();
     const { id, caller, dialect, operation, requestedModel } = exchange;
     const size = Number(exchange.client.headers["content-length"] ?? 0);
-    ledger.begin(id, {
+    const open = ledger.begin(id, {
       created_at: createdAt,
       user_id: caller?.user ?? null,
       key_id: caller?.key ?? null,
@@ -52,11 +53,11 @@ export class Recorder {
       user_agent: userAgentOf(exchange),
       ip: exchange.client.ip,
     });
-    return { createdAt, asked: exchange.targets[0] };
+    return { createdAt, asked: exchange.targets[0], open };
   }
 
   /** `answer`: what was heard of it, where it is to be kept. */
-  end(exchange: Exchange, outcome: Outcome, { createdAt, asked }: Begun, answer: string | null): void {
+  end(exchange: Exchange, outcome: Outcome, { createdAt, asked, open }: Begun, answer: string | null): void {
     const { catalogue, clock, ledger, options, vault } = this.#context;
     const prompt = options.content === "none" ? undefined : promptOf(exchange);
     const call = {
@@ -71,7 +72,7 @@ export class Recorder {
       cost: costOf(exchange, catalogue),
       catalogue,
     };
-    ledger.end(call, vault && prompt !== undefined ? [vault.seal(prompt), answer === null ? null : vault.seal(answer)] : undefined);
+    ledger.end(open, call, vault && prompt !== undefined ? [vault.seal(prompt), answer === null ? null : vault.seal(answer)] : undefined);
   }
 
   #sessionOf({ client }: Exchange): string | null {
