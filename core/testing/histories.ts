@@ -52,7 +52,7 @@ export interface LedgerExchange {
   readonly unknown?: boolean;
 }
 
-/** One row of `usage_attempts`, as far as it is joined; in the order of the attempts. */
+/** One row of `usage_tries`, as far as it is joined; in the order of the attempts. */
 export interface LedgerAttempt {
   readonly id: string;
   readonly exchange: string;

@@ -46,7 +46,7 @@ eachDatabase("D11: a call that took two tries", (open) => {
     const { url } = await startPair(database, first);
     expect((await post(url, "/v1/chat/completions", ASK)).status).toBe(200);
     const [row] = await rows(database, 1);
-    const tries = await database.tables<Tables>().selectFrom("usage_attempts").selectAll().orderBy("id").execute();
+    const tries = await database.tables<Tables>().selectFrom("usage_tries").selectAll().orderBy("id").execute();
     const second = { input: 9, output: 4, cost: 9 * 3_000 + 4 * 5_000 };
     expect(tries).toMatchObject([
       { exchange_id: row?.id, provider: "first", input_tokens: used.input, output_tokens: used.output, cost: used.cost },
@@ -71,7 +71,7 @@ eachDatabase("D11: a call that took two tries", (open) => {
     const { url } = await startUsage(database, {}, { plugins: [cache as never] });
     expect((await post(url, "/v1/chat/completions", ASK)).status).toBe(200);
     expect(await rows(database, 1)).toMatchObject([{ cached: 1, attempts: 0, retried: 0, input_tokens: 0, output_tokens: 0, cost: 0 }]);
-    expect(await database.tables<Tables>().selectFrom("usage_attempts").selectAll().execute()).toEqual([]);
+    expect(await database.tables<Tables>().selectFrom("usage_tries").selectAll().execute()).toEqual([]);
   });
 });
 
@@ -96,7 +96,7 @@ describe.skipIf(!hasPostgres)("A11: a commit whose answer is lost", () => {
       await rows(seen, calls);
     }
     expect(way.lost).toBe(4);
-    expect(await seen.tables<Tables>().selectFrom("usage_attempts").selectAll().execute()).toHaveLength(12);
+    expect(await seen.tables<Tables>().selectFrom("usage_tries").selectAll().execute()).toHaveLength(12);
     expect(await report(seen, "model", ALL)).toMatchObject([{ name: "m", requests: 12, input_tokens: 12 * 9, output_tokens: 12 * 4 }]);
   }, 60_000);
 });
@@ -131,7 +131,7 @@ describe.skipIf(!hasPostgres)("A12: a server without a connection to spare", () 
       await call(2);
       await rows(database, calls);
     }
-    expect(await database.tables<Tables>().selectFrom("usage_attempts").selectAll().execute()).toHaveLength(calls);
+    expect(await database.tables<Tables>().selectFrom("usage_tries").selectAll().execute()).toHaveLength(calls);
     expect(await report(database, "model", ALL)).toMatchObject([{ requests: calls, input_tokens: calls * 9 }]);
     expect(logger.lines).toContainEqual(
       expect.objectContaining({

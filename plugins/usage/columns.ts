@@ -66,6 +66,12 @@ export function userAgentOf({ client }: Exchange): string | null {
   return String(client.headers["user-agent"] ?? "").slice(0, 200) || null;
 }
 
+/** The only try of a call, where its row says all there is to say of it. */
+export function onlyTry({ exchange: { attempts }, outcome }: Call): Attempt | undefined {
+  const [only] = attempts;
+  return attempts.length === 1 && only?.error?.code === outcome.error?.code ? only : undefined;
+}
+
 /** `usage_exchanges`: one row for each call, in the order of its cells in a record. The first two are its key. */
 export const EXCHANGE: readonly Column<Call>[] = [
   text("id", ({ exchange }) => exchange.id),
@@ -110,6 +116,8 @@ export const EXCHANGE: readonly Column<Call>[] = [
     return at === undefined ? null : at - call.exchange.startedAt;
   }),
   text("prompt_hash", ({ promptHash }) => promptHash),
+  text("try_id", (call) => onlyTry(call)?.id),
+  whole("try_status", (call) => onlyTry(call)?.status),
 ];
 
 export interface Try {
@@ -117,7 +125,7 @@ export interface Try {
   readonly call: Call;
 }
 
-/** `usage_attempts`: one row for each try at a provider, by the try's own id. */
+/** `usage_attempts`: one row for each try at a provider that is not in its call's own row, by the try's own id. */
 export const ATTEMPT: readonly Column<Try>[] = [
   text("id", ({ attempt }) => attempt.id),
   whole("created_at", ({ call }) => call.createdAt),

@@ -1,8 +1,8 @@
-import { ATTEMPT, type Call, type Cell, EXCHANGE } from "./columns.ts";
+import { ATTEMPT, type Call, type Cell, EXCHANGE, onlyTry } from "./columns.ts";
 
 /**
  * What is written down of a call, each as one line. `b`: it has begun, in this run of the process. `e`: it has ended, with
- * its row, the rows of its tries, and that of its contents (empty without), as lists in the order of the columns. `s`: the process has started anew, so that of
+ * its row, those of its tries that are not in it, and that of its contents (empty without), as lists in the order of the columns. `s`: the process has started anew, so that of
  * earlier runs nothing more will be heard. `d`: it has ended, and gets no row.
  */
 
@@ -62,17 +62,18 @@ export type SealedContent = readonly [prompt: string, answer: string | null];
 
 export function endLine(run: string, call: Call, content?: SealedContent): string {
   const row = EXCHANGE.map(({ of }) => of(call));
-  const tries = call.exchange.attempts.map((attempt) => ATTEMPT.map(({ of }) => of({ attempt, call })));
+  const apart = onlyTry(call) ? [] : call.exchange.attempts;
+  const tries = apart.map((attempt) => ATTEMPT.map(({ of }) => of({ attempt, call })));
   const kept = content ? JSON.stringify([call.exchange.id, call.createdAt, ...content]) : "";
   // A tab is never bare in JSON, so the three can be told apart unread.
   return `e\t${run}\t${call.exchange.id}\t${JSON.stringify(row)}\t${JSON.stringify(tries)}\t${kept}`;
 }
 
 export interface Reading {
-  /** Rows of ended calls, of their tries and of their contents, as JSON texts of lists. */
-  readonly calls: string[];
-  readonly tries: string[];
-  readonly contents: string[];
+  /** Rows of ended calls, of their tries and of their contents: each a JSON text, a list of lists; empty for none. */
+  readonly calls: string;
+  readonly tries: string;
+  readonly contents: string;
   /** What was written when calls of earlier runs began, which have not ended; by id, as JSON text. */
   readonly open: Map<string, string>;
 }
@@ -101,5 +102,9 @@ export function readLines(lines: readonly string[], run: string, open: ReadonlyM
       left.clear();
     }
   }
-  return { calls, tries, contents, open: left };
+  return { calls: listOf(calls), tries: listOf(tries), contents: listOf(contents), open: left };
+}
+
+function listOf(rows: readonly string[]): string {
+  return rows.length > 0 ? `[${rows.join(",")}]` : "";
 }

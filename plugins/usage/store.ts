@@ -2,7 +2,7 @@ import { type Clock, type Database, insertNew } from "headgate";
 import { sql, type Transaction } from "kysely";
 import { ATTEMPT, EXCHANGE } from "./columns.ts";
 import { ensureMonths } from "./partitions.ts";
-import { readLines } from "./record.ts";
+import { type Reading, readLines } from "./record.ts";
 import { addToDay, CONTENT, DAY_KEY, DAY_SUMS, list, type Tables } from "./tables.ts";
 
 const DAY_MS = 86_400_000;
@@ -25,14 +25,18 @@ export class Store {
   }
 
   /** Rejects when the lines have to be offered again. */
-  async deliver(lines: readonly string[]): Promise<void> {
-    const { calls, tries, contents, open } = readLines(lines, this.#run, this.#open);
-    if (calls.length > 0) {
+  deliver(lines: readonly string[]): Promise<void> {
+    // The lines are not kept while the database works: there are many, and it takes its time.
+    return this.#write(readLines(lines, this.#run, this.#open));
+  }
+
+  async #write({ calls, tries, contents, open }: Reading): Promise<void> {
+    if (calls !== "") {
       await ensureMonths(this.#db, this.#clock.now().getTime());
       await this.#db.transaction<Tables, void>(async (tables) => {
-        const written = await insertNew(this.#db, tables, CALLS, listOf(calls));
-        await insertNew(this.#db, tables, TRIES, listOf(tries));
-        if (contents.length > 0) await insertNew(this.#db, tables, CONTENTS, listOf(contents));
+        const written = await insertNew(this.#db, tables, CALLS, calls);
+        if (tries !== "") await insertNew(this.#db, tables, TRIES, tries);
+        if (contents !== "") await insertNew(this.#db, tables, CONTENTS, contents);
         if (written.length > 0) await this.#addToDays(tables, written);
       });
     }
@@ -53,8 +57,4 @@ export class Store {
       from usage_exchanges where id in (${among})
       group by 1, 2, 3, 4, 5, 6 order by 1, 2, 3, 4, 5, 6 ${addToDay}`.execute(tables);
   }
-}
-
-function listOf(rows: readonly string[]): string {
-  return `[${rows.join(",")}]`;
 }

@@ -1,15 +1,19 @@
 import type { Migrations } from "headgate";
-import { type CreateTableBuilder, sql } from "kysely";
+import { type CreateTableBuilder, type RawBuilder, sql } from "kysely";
 import { ATTEMPT, type Column, EXCHANGE } from "./columns.ts";
 
 type Row = Record<string, string | number | null>;
 
 export interface Tables {
   usage_exchanges: ExchangeRow;
-  usage_attempts: Row & { id: string; created_at: number; exchange_id: string };
+  usage_attempts: TryRow;
+  /** All tries, wherever they are kept. */
+  usage_tries: TryRow;
   usage_days: DayRow;
   usage_contents: { id: string; created_at: number; prompt: string; answer: string | null };
 }
+
+type TryRow = Row & { id: string; created_at: number; exchange_id: string };
 
 interface ExchangeRow extends Row {
   id: string;
@@ -72,10 +76,12 @@ export const CONTENT = [
   { name: "answer", type: "text" },
 ] as const;
 
+const ADDED = ["try_id", "try_status"];
+
 export const migrations: Migrations = {
   "001_usage": async (db, dialect) => {
     for (const [table, columns] of [
-      ["usage_exchanges", EXCHANGE],
+      ["usage_exchanges", EXCHANGE.filter(({ name }) => !ADDED.includes(name))],
       ["usage_attempts", ATTEMPT],
     ] as const) {
       const built = withColumns(db.schema.createTable(table), columns as readonly Column<never>[]).addPrimaryKeyConstraint(`${table}_pk`, [
@@ -106,6 +112,26 @@ export const migrations: Migrations = {
     await days.addPrimaryKeyConstraint("usage_days_key", [...DAY_KEY] as never).execute();
     await db.schema.createIndex("usage_days_user").on("usage_days").columns(["user_id", "day"]).execute();
   },
+  // Nearly every call has one try, whose row would repeat the call's and cost as much again.
+  "002_only_try": async (db) => {
+    await db.schema.alterTable("usage_exchanges").addColumn("try_id", "text").execute();
+    await db.schema.alterTable("usage_exchanges").addColumn("try_status", "bigint").execute();
+    const names = ATTEMPT.map(({ name }) => name);
+    await sql`create view usage_tries as
+      select ${list(names)} from usage_attempts
+      union all select ${sql.join(names.map((name) => IN_CALL[name] ?? sql.ref(name)))} from usage_exchanges where try_id is not null`.execute(
+      db,
+    );
+  },
+};
+
+/** Where a try's cells are in its call's row, when not under their own names. */
+const IN_CALL: Readonly<Record<string, RawBuilder<unknown>>> = {
+  id: sql.ref("try_id"),
+  exchange_id: sql.ref("id"),
+  status: sql.ref("try_status"),
+  ms: sql.ref("provider_ms"),
+  first_token_ms: sql`first_token_ms - queue_ms`,
 };
 
 /** For an upsert into `usage_days`: what is there already grows by what comes. */

@@ -48,7 +48,7 @@ eachDatabase("the ledger", (open) => {
     expect(row?.input_tokens).toBeGreaterThan(0);
     expect(row?.cost).toBeGreaterThan(0);
     expect(row?.prompt_hash).toMatch(/^[\w-]{43}$/);
-    const attempts = await database.tables<Tables>().selectFrom("usage_attempts").selectAll().execute();
+    const attempts = await database.tables<Tables>().selectFrom("usage_tries").selectAll().execute();
     expect(attempts).toMatchObject([{ exchange_id: row?.id, provider: "simulator", input_tokens: row?.input_tokens, cost: row?.cost }]);
   });
 

@@ -13,7 +13,7 @@ interface Rows {
     used: number;
     held: number;
   };
-  usage_attempts: { id: string; exchange_id: string; input_tokens: number; output_tokens: number; cost: number | null };
+  usage_tries: { id: string; exchange_id: string; input_tokens: number; output_tokens: number; cost: number | null };
 }
 
 /** What the usage plugin has written down, as `checkHistories` joins it. */
@@ -23,10 +23,7 @@ export async function readLedger(db: Database): Promise<{ exchanges: LedgerExcha
     .selectFrom("usage_exchanges")
     .select(["id", "user_agent", "key_id", "cached", "estimated", "outcome"])
     .execute();
-  const attempts = await tables
-    .selectFrom("usage_attempts")
-    .select(["id", "exchange_id", "input_tokens", "output_tokens", "cost"])
-    .execute();
+  const attempts = await tables.selectFrom("usage_tries").select(["id", "exchange_id", "input_tokens", "output_tokens", "cost"]).execute();
   // Whether anything was estimated is said of the call as a whole.
   const estimated = new Set(exchanges.filter((row) => row.estimated === 1).map(({ id }) => id));
   return {
