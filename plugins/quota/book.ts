@@ -1,9 +1,10 @@
 import type { SqlDialect } from "headgate";
 import { sql } from "kysely";
+import { add, type Batch, chargesOf, type Sums } from "./batch.ts";
 import { type Booked, type Books, balancesOf, forUpdate, locked, releaseAll, slicesOf } from "./books.ts";
-import type { Charge } from "./budget.ts";
+import type { BookedSlice } from "./budget.ts";
 import { closeOrphans, keepOrphans, type Orphan, takeOrphans } from "./orphans.ts";
-import { type BookRecord, isLater, orphanKey, type Place } from "./records.ts";
+import { isLater, orphanKey, type Place } from "./records.ts";
 import { rowsOf } from "./tables.ts";
 
 /** The process that books. */
@@ -17,16 +18,19 @@ export interface Self {
 }
 
 export interface Delivered {
-  /** This instance's slices of the accounts that its records name. */
-  readonly slices: ReadonlyMap<string, number>;
+  /** Of this process's records, whether they were booked just now or before. */
+  readonly slices: readonly BookedSlice[];
   readonly accounts: readonly Booked[];
 }
 
-/** Books records in one transaction, exactly once each, however often they are offered. */
-export async function bookIn(books: Books, dialect: SqlDialect, self: Self, records: readonly BookRecord[]): Promise<Delivered> {
+/** Books a batch in one transaction, exactly once each record, however often it is offered. */
+export async function bookIn(books: Books, dialect: SqlDialect, self: Self, { records, own }: Batch): Promise<Delivered> {
   const applied = new Map<string, Omit<Place, "instance">>();
-  for (const [instance, its] of Map.groupBy(records, ({ at }) => at.instance)) {
-    applied.set(instance, await appliedOf(books, dialect, instance, its));
+  // Reservations book nothing; those that a new file opens with are numbered later than settlements that follow them there.
+  const booking = [...records.filter(({ kind }) => kind !== "reserve").map(({ at }) => at), ...(own ? [own.last] : [])];
+  for (const { instance, epoch } of new Map([...records.map(({ at }) => at), ...booking].map((at) => [at.instance, at])).values()) {
+    const last = booking.findLast((place) => place.instance === instance);
+    applied.set(instance, await appliedOf(books, dialect, { instance, epoch }, last));
   }
   const earlier = records.filter(({ at }) => at.instance !== self.instance || at.epoch !== self.epoch);
   const closed = await takeOrphans(
@@ -34,50 +38,56 @@ export async function bookIn(books: Books, dialect: SqlDialect, self: Self, reco
     earlier.flatMap((record) => (record.kind === "settle" ? [orphanKey(record)] : [])),
   );
   const open = new Map<string, Orphan>();
-  const pending = new Map<string, Charge[]>();
-  const charge = (instance: string, charges: readonly Charge[]) => {
-    const list = pending.get(instance) ?? [];
-    list.push(...charges);
-    pending.set(instance, list);
-  };
+  const pending = new Map<string, Sums>();
+  const told: Sums = new Map();
   const changed = new Set<string>();
   const postAll = async () => {
-    for (const [instance, charges] of pending) await post(books, dialect, instance, charges, changed);
+    for (const [instance, sums] of pending) await post(books, dialect, instance, sums, changed);
     pending.clear();
   };
   for (const record of records) {
     const { instance, epoch } = record.at;
-    const key = orphanKey(record);
+    const isOwn = instance === self.instance && epoch === self.epoch;
     const news = isLater(record.at, applied.get(instance) as Place);
-    if (record.kind === "reserve") open.set(key, { instance, charges: record.charges });
+    if (record.kind === "reserve") open.set(orphanKey(record), { instance, charges: record.charges });
     else if (record.kind === "boot") {
-      if (!news || instance !== self.instance || epoch !== self.epoch) continue;
+      if (!news || !isOwn) continue;
       // All that earlier processes wrote has been read. What was set aside for calls whose end they did not write counts as used.
       await keepOrphans(books, self.instance, open);
       open.clear();
-      for (const lost of await closeOrphans(books, [...self.read], self.at)) charge(lost.instance, lost.charges);
+      for (const lost of await closeOrphans(books, [...self.read], self.at)) add(sumsOf(pending, lost.instance), lost.charges);
       await postAll();
       for (const each of self.read) await releaseAll(books, each);
+    } else if (isOwn) {
+      // This process knows of its own reservations, so that none of them is an orphan.
+      add(told, record.charges);
+      if (news) add(sumsOf(pending, instance), record.charges);
     } else {
+      const key = orphanKey(record);
       open.delete(key);
-      if (news && !closed.has(key)) charge(instance, record.charges);
+      if (news && !closed.has(key)) add(sumsOf(pending, instance), record.charges);
     }
+  }
+  if (own) {
+    if (!isLater(own.first, applied.get(self.instance) as Place)) throw new Error("some of these records have been booked before");
+    add(told, chargesOf(own.sums));
+    add(sumsOf(pending, self.instance), chargesOf(own.sums));
   }
   await keepOrphans(books, self.instance, open);
   await postAll();
-  const own = await slicesOf(books, self.instance, chargedIn(records));
-  const slices = new Map(own.map(({ account, amount }) => [account, amount]));
+  const rows = told.size > 0 ? await slicesOf(books, self.instance, [...told.keys()]) : [];
+  const held = new Map(rows.map(({ account, amount }) => [account, amount]));
+  const slices = [...told].map(([account, { unheld }]) => ({ account, unheld, slice: held.get(account) ?? 0 }));
   return { slices, accounts: await balancesOf(books, [...changed]) };
 }
 
-/** Up to where the instance's records were booked before; sets it to the last of these. The row is locked until the end. */
+/** Up to where the instance's records were booked before; sets it to `last`, where that is later. The row is locked until the end. */
 async function appliedOf(
   books: Books,
   dialect: SqlDialect,
-  instance: string,
-  records: readonly BookRecord[],
+  { instance, epoch }: Omit<Place, "seq">,
+  last: Place | undefined,
 ): Promise<Omit<Place, "instance">> {
-  const { epoch } = (records.at(-1) as BookRecord).at;
   await books
     .insertInto("quota_instances")
     .values({ id: instance, epoch, applied_epoch: 0, applied_seq: 0, expires_at: null, lapses: 0 })
@@ -88,8 +98,6 @@ async function appliedOf(
     books.selectFrom("quota_instances").select(["applied_epoch", "applied_seq"]).where("id", "=", instance),
   ).execute();
   const applied = { epoch: row?.applied_epoch ?? 0, seq: row?.applied_seq ?? 0 };
-  // Reservations book nothing; those that a new file opens with are numbered later than settlements that follow them there.
-  const last = records.findLast(({ kind }) => kind !== "reserve")?.at;
   if (last && isLater(last, applied)) {
     await books
       .updateTable("quota_instances")
@@ -101,14 +109,13 @@ async function appliedOf(
 }
 
 /** Writes charges into slices and accounts. What a slice no longer has, because its lease ran out, is given up already. */
-async function post(books: Books, dialect: SqlDialect, instance: string, charges: readonly Charge[], changed: Set<string>): Promise<void> {
-  const sums = sumsOf(charges);
+async function post(books: Books, dialect: SqlDialect, instance: string, sums: Sums, changed: Set<string>): Promise<void> {
   const ids = [...sums.keys()].sort();
   if (ids.length === 0) return;
   await locked(books, dialect, ids);
   const held = new Map((await slicesOf(books, instance, ids)).map(({ account, amount }) => [account, amount]));
   const rows = ids.map((id) => {
-    const { used, unheld } = sums.get(id) as { used: number; unheld: number };
+    const { used, unheld } = sums.get(id) ?? { used: 0, unheld: 0 };
     changed.add(id);
     return [id, used, Math.min(unheld, held.get(id) ?? 0)];
   });
@@ -121,16 +128,8 @@ async function post(books: Books, dialect: SqlDialect, instance: string, charges
   );
 }
 
-/** Charges together, by account. */
-export function sumsOf(charges: readonly Charge[]): Map<string, { used: number; unheld: number }> {
-  const sums = new Map<string, { used: number; unheld: number }>();
-  for (const { account, used, unheld } of charges) {
-    const sum = sums.get(account) ?? { used: 0, unheld: 0 };
-    sums.set(account, { used: sum.used + used, unheld: sum.unheld + unheld });
-  }
-  return sums;
-}
-
-function chargedIn(records: readonly BookRecord[]): string[] {
-  return [...new Set(["", ...records.flatMap((record) => ("charges" in record ? record.charges.map(({ account }) => account) : []))])];
+function sumsOf(all: Map<string, Sums>, instance: string): Sums {
+  const found = all.get(instance) ?? new Map();
+  all.set(instance, found);
+  return found;
 }

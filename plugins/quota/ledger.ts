@@ -1,11 +1,11 @@
 import type { Database } from "headgate";
 import { type KyselyPlugin, sql, type Transaction } from "kysely";
-import { bookIn, type Delivered, sumsOf } from "./book.ts";
+import { readBatch } from "./batch.ts";
+import { bookIn, type Delivered } from "./book.ts";
 import { type Booked, forUpdate, type LedgerAccount, releaseAll } from "./books.ts";
 import type { BookedSlice, Lease, Lessor, Want } from "./budget.ts";
 import { leaseIn } from "./lease.ts";
 import { forgetOrphans } from "./orphans.ts";
-import { isOwnReservation, readRecord } from "./records.ts";
 import type { Tables } from "./tables.ts";
 
 export interface LedgerOptions {
@@ -44,6 +44,8 @@ export class Ledger implements Lessor<LedgerAccount> {
   #epoch = 0;
   #lapses = 0;
   #heardAt = 0;
+  /** A delivery has failed: some of what is offered again may have been booked. */
+  #inDoubt = false;
   /** A lease has failed: it may stand in the books all the same, when just the answer to its commit was lost. */
   #doubtful = false;
   /** Notes when an answer came. */
@@ -107,23 +109,21 @@ export class Ledger implements Lessor<LedgerAccount> {
 
   /** Books a batch of lines, exactly once each, however often it is offered. Rejects when it has to be offered again. */
   deliver(lines: readonly string[]): Promise<void> {
+    const place = { instance: this.#options.instance, epoch: this.#epoch };
+    const batch = readBatch(lines, place, this.#inDoubt);
+    if (batch.records.length === 0 && !batch.own) return Promise.resolve();
     return this.#inLane(async () => {
-      const own = { instance: this.#options.instance, epoch: this.#epoch };
-      const records = lines.flatMap((line) => (isOwnReservation(line, own) ? [] : (readRecord(line) ?? [])));
-      if (records.length === 0) return;
-      for (const { at } of records) this.#read.add(at.instance);
-      const self = { ...own, read: this.#read, at: this.#options.now() };
+      for (const { at } of batch.records) this.#read.add(at.instance);
+      const self = { ...place, read: this.#read, at: this.#options.now() };
+      // Until it has succeeded: it may have, when just the answer to its commit was lost.
+      this.#inDoubt = true;
       const { slices, accounts, prolonged } = await this.#transaction<Delivered & { prolonged: Prolonged }>(async (books) => {
         const done = await this.#prolong(books);
-        return { ...(await bookIn(books, this.#db.dialect, self, records)), prolonged: done };
+        return { ...(await bookIn(books, this.#db.dialect, self, batch)), prolonged: done };
       });
+      this.#inDoubt = false;
       this.#prolonged(prolonged);
-      const mine = records.filter(({ at, kind }) => kind !== "reserve" && at.instance === own.instance && at.epoch === own.epoch);
-      const unheld = sumsOf(mine.flatMap((record) => ("charges" in record ? record.charges : [])));
-      this.#options.onBooked(
-        [...unheld].map(([account, sum]) => ({ account, unheld: sum.unheld, slice: slices.get(account) ?? 0 })),
-        accounts,
-      );
+      this.#options.onBooked(slices, accounts);
     });
   }
 
