@@ -28,6 +28,8 @@ export interface Scripts {
 export class RedisScripts implements Scripts {
   readonly shared = true;
   readonly #link: RedisLink;
+  /** Scripts that Redis has been sent whole. By their digest it would not know them, and what was asked next would overtake them. */
+  readonly #sent = new Set<string>();
 
   constructor(link: RedisLink) {
     this.#link = link;
@@ -39,13 +41,17 @@ export class RedisScripts implements Scripts {
 
   run({ text, sha }: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
     const options = { keys: [...keys], arguments: args.map(String) };
-    return this.#link.ask(undefined, (client) =>
-      client.evalSha(sha, options).catch((error: Error) => {
+    return this.#link.ask(undefined, (client) => {
+      if (!this.#sent.has(sha)) {
+        this.#sent.add(sha);
+        return client.eval(text, options);
+      }
+      return client.evalSha(sha, options).catch((error: Error) => {
         // Redis has been started anew, or told to forget.
         if (error.message.startsWith("NOSCRIPT")) return client.eval(text, options);
         throw error;
-      }),
-    );
+      });
+    });
   }
 }
 

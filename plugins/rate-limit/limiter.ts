@@ -1,4 +1,4 @@
-import { Clock, Ids, type Scripts, type Timer, token } from "headgate";
+import { Bag, Clock, Ids, type Scripts, type Timer, token } from "headgate";
 import { type Admission, type Claim, LocalCounters, type Refusal } from "./counters.ts";
 import { type Correction, LEASE_MS, SharedCounters } from "./shared-counters.ts";
 
@@ -37,8 +37,8 @@ class Limiter {
   readonly #local: LocalCounters;
   readonly #shared: SharedCounters;
   readonly #name: string;
-  /** In no order. An array, because a long-lived Set keeps the short-lived alive in its outgrown tables. */
-  readonly #held: Held[] = [];
+  /** Those that a limit counts as in flight. */
+  readonly #held = new Bag<Held>();
   /** Those of the chains that use it; the newest counts. */
   readonly #scripts: Scripts[] = [];
   #calls = 0;
@@ -54,12 +54,12 @@ class Limiter {
     this.#clock = clock;
     this.#name = ids.next("lim");
     this.#local = new LocalCounters(() => clock.monotonic());
-    this.#shared = new SharedCounters(this.#name, () => this.#scripts.at(-1));
+    this.#shared = new SharedCounters(this.#name, clock, () => this.#scripts.at(-1));
   }
 
   /** Calls that a limit counts as in flight. */
   get inFlight(): number {
-    return this.#held.length;
+    return this.#held.size;
   }
 
   /** Whether Redis is configured, and not there. */
@@ -80,6 +80,7 @@ class Limiter {
   }
 
   stop(scripts: Scripts): void {
+    this.#shared.flush();
     const at = this.#scripts.indexOf(scripts);
     if (at >= 0) this.#scripts.splice(at, 1);
     if (this.#scripts.length > 0) return;
@@ -133,22 +134,13 @@ class Limiter {
   }
 
   #hold(held: Held): Held {
-    if (held.claims.some(({ windowMs }) => windowMs === 0)) held.place = this.#held.push(held) - 1;
+    if (held.claims.some(({ windowMs }) => windowMs === 0)) this.#held.add(held);
     return held;
-  }
-
-  /** The last one takes the place of the one that goes. */
-  #drop(held: Held): void {
-    if (held.place < 0) return;
-    const last = this.#held.pop();
-    if (!last || last === held) return;
-    this.#held[held.place] = last;
-    last.place = held.place;
   }
 
   #end(held: Held, change: (claim: Claim) => number): void {
     const { call, claims, slots, shared, inRedis } = held;
-    this.#drop(held);
+    this.#held.delete(held);
     const corrections: Correction[] = [];
     for (let at = 0; at < claims.length; at++) {
       const claim = claims[at] as Claim;

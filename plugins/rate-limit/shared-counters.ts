@@ -1,4 +1,4 @@
-import { redisScript, type Scripts } from "headgate";
+import { type Clock, redisScript, type Scripts, type Timer } from "headgate";
 import { type Claim, SLOTS, type Standing, type Verdict } from "./counters.ts";
 
 /** For calls in flight: how long a place is held by an instance that is no longer heard of, in ms. */
@@ -11,6 +11,8 @@ const INSTANCES = `${PREFIX}instances`;
 const MOST_WAITING = 10_000;
 /** Entries to a script. */
 const BATCH = 1_000;
+/** How long what ended calls give back is gathered, in ms, unless a call is to be counted before: a command costs as much for one as for many. */
+const GATHER = 5;
 
 /**
  * All counters of a call in one step: looked at first, then changed together, or not at all. A window is a hash of slot
@@ -129,11 +131,14 @@ export interface Correction {
 export class SharedCounters {
   readonly #scripts: () => Scripts | undefined;
   readonly #instance: string;
+  readonly #clock: Clock;
   #waiting: Correction[] = [];
+  #flushing: Timer | undefined;
 
   /** `scripts`: those to use now; a reload changes them. */
-  constructor(instance: string, scripts: () => Scripts | undefined) {
+  constructor(instance: string, clock: Clock, scripts: () => Scripts | undefined) {
     this.#instance = instance;
+    this.#clock = clock;
     this.#scripts = scripts;
   }
 
@@ -160,14 +165,27 @@ export class SharedCounters {
     return { known: known === 1, verdict: admitted === 1 ? admission(rest) : refusal(rest) };
   }
 
-  /** Gives places back, if not now then once Redis is there again. Other changes are lost with it: windows pass. */
+  /** Gives places back, if not soon then once Redis is there again. Other changes are lost with it: windows pass. */
   settle(corrections: readonly Correction[]): void {
+    this.#waiting.push(...corrections);
+    if (this.#waiting.length >= BATCH) this.flush();
+    else this.#flushing ??= this.#clock.timer(GATHER, () => this.flush());
+  }
+
+  /** Sends what waits, where Redis is there. */
+  flush(): void {
+    this.#flushing?.cancel();
+    this.#flushing = undefined;
+    if (this.#waiting.length === 0) return;
+    if (!this.healthy()) return this.#keep();
+    const corrections = this.#waiting.splice(0);
     for (let at = 0; at < corrections.length; at += BATCH) void this.#settle(corrections.slice(at, at + BATCH));
   }
 
-  /** Sends what waited for Redis. */
-  flush(): void {
-    if (this.#waiting.length > 0 && this.healthy()) this.settle(this.#waiting.splice(0));
+  /** Only places wait for Redis to be back. */
+  #keep(failed: readonly Correction[] = []): void {
+    const places = [...failed, ...this.#waiting].filter(({ slot }) => slot === 0);
+    this.#waiting = places.slice(-MOST_WAITING);
   }
 
   renew(held: readonly { readonly key: string; readonly call: string }[]): void {
@@ -189,8 +207,7 @@ export class SharedCounters {
     const args = corrections.flatMap(({ call, slot, by }) => [call, slot, by]);
     if ((await this.#run(SETTLE, keys, args)) !== undefined) return;
     // Whether it was done after all nobody knows; a place can be given back twice, a count must not be.
-    this.#waiting.push(...corrections.filter(({ slot }) => slot === 0));
-    this.#waiting.splice(0, this.#waiting.length - MOST_WAITING);
+    this.#keep(corrections);
   }
 
   async #run(...[script, keys, args]: Parameters<Scripts["run"]>): Promise<unknown> {
