@@ -1,7 +1,8 @@
 // Runs in a thread of its own, where a slow statement holds up nobody's event loop. Loaded as it stands, from source and
 // from dist: it imports nothing but Node.
-import { closeSync, mkdirSync, openSync } from "node:fs";
-import { dirname } from "node:path";
+import { closeSync, mkdirSync, openSync, readlinkSync } from "node:fs";
+import { constants, getPriority, setPriority } from "node:os";
+import { basename, dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 
@@ -48,12 +49,16 @@ const BUSY_MS = 4_000;
 const POLL_MS = 250;
 /** Statements kept prepared. */
 const PREPARED = 200;
+/** By how much this thread is nicer than the one that answers calls: of a core that both want it gets a tenth, enough for ten thousand calls a second. */
+const NICER = 10;
 
 const { path, readOnly } = workerData as WorkerSettings;
 const port = parentPort as NonNullable<typeof parentPort>;
 let database: DatabaseSync | undefined;
 let version: unknown;
 const prepared = new Map<string, StatementSync>();
+
+yieldToCalls();
 
 port.on("message", (message: Statement | ManyStatements | "close") => {
   if (message === "close") return close();
@@ -80,10 +85,21 @@ port.on("message", (message: Statement | ManyStatements | "close") => {
 
 if (!readOnly && path !== ":memory:") setInterval(look, POLL_MS).unref();
 
+/** What it writes nobody waits for; a call that came just then would have to wait for it. Only Linux has priorities of threads. */
+function yieldToCalls(): void {
+  try {
+    setPriority(Number(basename(readlinkSync("/proc/thread-self"))), Math.min(getPriority() + NICER, constants.priority.PRIORITY_LOW));
+  } catch {
+    // Then they share alike.
+  }
+}
+
 function open(): DatabaseSync {
   if (!readOnly && path !== ":memory:") createPrivately(path);
   const opened = new DatabaseSync(path, { readOnly, timeout: BUSY_MS, enableForeignKeyConstraints: true });
   if (readOnly) return opened;
+  // Rows of the ledger are half a kilobyte: larger pages are fewer to write, a tenth of the CPU. For new files alone.
+  opened.exec("pragma page_size = 8192");
   // FULL: what is acknowledged outlives a power cut, not just a killed process. Rows that come in masses arrive in
   // batches, so that the cost (0.4 ms a commit on a plain disk) is paid per batch.
   opened.exec("pragma journal_mode = wal; pragma synchronous = full");
