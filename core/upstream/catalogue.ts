@@ -77,6 +77,8 @@ class ProviderCatalogue implements Catalogue {
   /** By model, within each provider. */
   readonly #rates = new Map<string, Map<string, Rates | undefined>>();
   #ratesKept = 0;
+  /** Several ask it of the same call, one right after the other. */
+  #lastCost: { readonly provider: string; readonly model: string; readonly usage: Usage; readonly cost: number | null } | undefined;
   readonly #aliasTargets = new Map<string, readonly Target[]>();
   #ratesReadAt = 0;
   #index: { readonly builtAt: number; readonly value: ModelIndex } | undefined;
@@ -117,8 +119,13 @@ class ProviderCatalogue implements Catalogue {
   }
 
   cost(target: Target, usage: Usage): number | null {
+    this.#refreshRates();
+    const last = this.#lastCost;
+    if (last?.provider === target.provider && last.model === target.model && isSame(last.usage, usage)) return last.cost;
     const rates = this.#ratesOf(target);
-    return rates ? costOf(rates, usage) : null;
+    const cost = rates ? costOf(rates, usage) : null;
+    this.#lastCost = { provider: target.provider, model: target.model, usage: { ...usage }, cost };
+    return cost;
   }
 
   start(): void {
@@ -185,13 +192,14 @@ class ProviderCatalogue implements Catalogue {
     for (const { provider, id } of this.#models().list) yield qualified ? `${provider}/${id}` : id;
   }
 
-  /** Asked several times for each call, so what it finds is kept for a while. */
-  #ratesOf({ provider, model }: Target): Rates | undefined {
+  #refreshRates(): void {
     const now = this.#clock.monotonic();
-    if (now - this.#ratesReadAt > RATES_FRESH || this.#ratesKept >= RATES_KEPT) {
-      this.#forgetRates();
-      this.#ratesReadAt = now;
-    }
+    if (now - this.#ratesReadAt <= RATES_FRESH && this.#ratesKept < RATES_KEPT) return;
+    this.#forgetRates();
+    this.#ratesReadAt = now;
+  }
+
+  #ratesOf({ provider, model }: Target): Rates | undefined {
     let kept = this.#rates.get(provider);
     const known = kept?.get(model);
     if (known || kept?.has(model)) return known;
@@ -205,6 +213,7 @@ class ProviderCatalogue implements Catalogue {
   #forgetRates(): void {
     this.#rates.clear();
     this.#ratesKept = 0;
+    this.#lastCost = undefined;
   }
 
   #readRates(provider: string, model: string): Rates | undefined {
@@ -215,6 +224,15 @@ class ProviderCatalogue implements Catalogue {
     const price = listing.own.get(model)?.price;
     return price ? ratesFromModel(price) : this.#book.lookUp(listing.priceId, model, this.#clock.now())?.rates;
   }
+}
+
+function isSame(a: Usage, b: Usage): boolean {
+  return (
+    a.inputTokens === b.inputTokens &&
+    a.outputTokens === b.outputTokens &&
+    a.cachedTokens === b.cachedTokens &&
+    a.cacheWriteTokens === b.cacheWriteTokens
+  );
 }
 
 /** A list that is fixed and cannot be asked for is taken to be complete. */

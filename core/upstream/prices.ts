@@ -139,8 +139,10 @@ function toNano(femtodollars: bigint): number {
   return Number((femtodollars + FEMTO_PER_NANO / 2n) / FEMTO_PER_NANO);
 }
 
-/** As {@link toNano}; the remainder is exact, so the division is. */
+/** As {@link toNano}. Not by a remainder, for which a division of large numbers is looped; the products are exact. */
 function roundHalfUp(femtodollars: number): number {
-  const rest = femtodollars % 1_000_000;
-  return (femtodollars - rest) / 1_000_000 + (rest >= 500_000 ? 1 : 0);
+  let nano = Math.floor(femtodollars / 1_000_000);
+  // The quotient may have been rounded up to a whole number.
+  if (nano * 1_000_000 > femtodollars) nano -= 1;
+  return femtodollars - nano * 1_000_000 >= 500_000 ? nano + 1 : nano;
 }
