@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=32 --min-semi-space-size=16
+#!/usr/bin/env -S node --max-semi-space-size=32 --min-semi-space-size=16 --no-memory-reducer
 // More room for the young: what a call allocates dies with it, and is not worth promoting. From the start, for what is loaded.
 import { enableCompileCache } from "node:module";
 import { CACHE_FOLDER } from "../config/cache.ts";

@@ -28,6 +28,7 @@ function headgate(config: string): Candidate["args"] {
     // As `npm start` and the published command have it.
     "--max-semi-space-size=32",
     "--min-semi-space-size=16",
+    "--no-memory-reducer",
     "--conditions=headgate-source",
     `${root}.dev/headgate.mjs`,
     ...["start", "--config", `${root}test/bench/proxies/${config}`, "--port", String(port)],
