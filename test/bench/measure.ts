@@ -25,6 +25,7 @@ export const PLANS: { readonly full: Plan; readonly quick: Plan } = {
 const LANES = 32;
 const PER_SECOND = 400;
 const STREAM_EVERY_MS = 15;
+const LATER_MS = 1_500;
 export const OPEN_STREAMS = 1000;
 
 /** A proxy's figures of one round: CPU in microseconds, times in milliseconds as the client sees them. */
@@ -101,14 +102,16 @@ export class Runner {
 
   async saturate({ saturateMs }: Plan): Promise<Pick<Figures, "cpuPerRequest" | "perSecond" | "busy">> {
     const details = { ...this.#target, lanes: LANES, ms: saturateMs };
-    const [cpu, { requests, ms }] = await this.#cpuOf(() => this.#load.ask<{ requests: number; ms: number }>("saturate", details));
+    const ask = () => this.#load.ask<{ requests: number; ms: number }>("saturate", details);
+    const { cpu, meanwhile, value } = await this.#cpuOf(ask);
+    const { requests, ms } = value;
     this.#perSecond = requests / (ms / 1000);
-    return { cpuPerRequest: cpu / requests, perSecond: this.#perSecond, busy: cpu / 1000 / ms };
+    return { cpuPerRequest: cpu / requests, perSecond: this.#perSecond, busy: meanwhile / 1000 / ms };
   }
 
   async stream(plan: Plan): Promise<Pick<Figures, "cpuPerChunk" | "firstP50" | "readsPerChunk">> {
-    const [cpu, figures] = await this.#cpuOf(() => streamed(this.#load, this.#target, plan));
-    const { chunks, ...times } = figures;
+    const { cpu, value } = await this.#cpuOf(() => streamed(this.#load, this.#target, plan));
+    const { chunks, ...times } = value;
     return { cpuPerChunk: cpu / chunks, ...times };
   }
 
@@ -139,10 +142,13 @@ export class Runner {
     this.#proxy.stop();
   }
 
-  async #cpuOf<Value>(work: () => Promise<Value>): Promise<[micros: number, Value]> {
+  /** In µs: `meanwhile`, and `cpu` with what is done later for calls that have been answered. A ledger is written up to a second after. */
+  async #cpuOf<Value>(work: () => Promise<Value>): Promise<{ cpu: number; meanwhile: number; value: Value }> {
     const before = await this.#proxy.ask<number>("cpu");
     const value = await work();
-    return [(await this.#proxy.ask<number>("cpu")) - before, value];
+    const meanwhile = (await this.#proxy.ask<number>("cpu")) - before;
+    await setTimeout(LATER_MS);
+    return { cpu: (await this.#proxy.ask<number>("cpu")) - before, meanwhile, value };
   }
 }
 
