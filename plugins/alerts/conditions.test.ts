@@ -44,7 +44,7 @@ describe("a condition", () => {
         const parsed = parseCondition(text);
         if (typeof parsed === "string" || parsed.metric === "breaker_open") return;
         const { metric, limit, windowMs } = parsed;
-        const written = `${metric} > ${limit.toLocaleString("en-US", { useGrouping: false, maximumFractionDigits: 20 })} over ${windowMs / 60_000} minutes`;
+        const written = `${metric} > ${limit.toLocaleString("en-US", { useGrouping: false, maximumFractionDigits: 100 })} over ${windowMs / 60_000} minutes`;
         expect(parseCondition(written)).toEqual({ ...parsed, text: written });
       }),
       { numRuns: 1_000 },
