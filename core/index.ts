@@ -52,3 +52,4 @@ export * from "./services/spool.ts";
 export * from "./services/tokens.ts";
 export { Catalogue, type CatalogueModel } from "./upstream/catalogue.ts";
 export type { PendingResponse, UpstreamBody, UpstreamRequest, UpstreamResponse } from "./upstream/client.ts";
+export * from "./upstream/output.ts";

@@ -1,4 +1,5 @@
 import type { ChatReply, ChatRequest, EmbeddingsRequest, Usage } from "../dialects/canonical.ts";
+import { askedOutput, choicesOf } from "./output.ts";
 
 /** Output tokens that a model may have thought without showing any, where the call states no maximum. */
 const MOST_UNSEEN = 200_000;
@@ -10,8 +11,7 @@ const MOST_UNSEEN = 200_000;
 export function isCredible(stated: Usage, request: ChatRequest, bytes: number): boolean {
   if (stated.uncertain || stated.inputTokens === 0) return false;
   if (stated.outputTokens === 0) return bytes === 0;
-  const maximum = Math.max(request.max_completion_tokens ?? 0, request.max_tokens ?? 0) || MOST_UNSEEN;
-  const most = maximum * (request.n ?? 1);
+  const most = (askedOutput(request) ?? MOST_UNSEEN) * choicesOf(request);
   return stated.outputTokens <= Math.max(bytes, most);
 }
 

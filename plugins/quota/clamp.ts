@@ -1,4 +1,4 @@
-import type { ChatRequest, Exchange } from "headgate";
+import { type ChatRequest, choicesOf, type Exchange } from "headgate";
 import type { LedgerAccount } from "./books.ts";
 import type { Balance } from "./budget.ts";
 
@@ -18,8 +18,8 @@ export function clamped(
   reserved: number,
 ): ChatRequest | undefined {
   if (exchange.operation !== "chat" || account.unit !== "tokens") return undefined;
-  const request = exchange.request as ChatRequest & { best_of?: number | null };
-  const choices = Math.max(request.n ?? 1, request.best_of ?? 1);
+  const request = exchange.request as ChatRequest;
+  const choices = choicesOf(request);
   const rest = Math.max(0, limit - used - held) + additional;
   const output = Math.floor((reserved - (need - rest)) / choices);
   if (output < LEAST || output * choices >= reserved) return undefined;

@@ -1,11 +1,11 @@
 import fc from "fast-check";
-import { type Catalogue, type ChatRequest, type Target, Tokens } from "headgate";
+import { type Catalogue, type ChatRequest, outputBound, type Target, Tokens } from "headgate";
 import { simulator } from "headgate/providers";
 import { exchange, startGateway } from "headgate/testing";
 import { expect, it, onTestFinished, test } from "vitest";
 import { Scope } from "../../core/di.ts";
 import { KILLERS, tokensAtLeast } from "../../test/support/tokenizer-killers.ts";
-import { countedInput, inputBound, needOf, outputBound } from "./estimate.ts";
+import { countedInput, inputBound, needOf } from "./estimate.ts";
 
 const tokens = new Scope().get(Tokens);
 
@@ -31,7 +31,7 @@ it("D8: no number in a request makes a negative or an unsafe reservation", () =>
   fc.assert(
     fc.property(number, number, number, number, (max_tokens, max_completion_tokens, n, best_of) => {
       const call = exchange({ request: { max_tokens, max_completion_tokens, n, best_of } as Partial<ChatRequest> });
-      const estimate = { inputTokens: inputBound(call.wire), outputTokens: outputBound(call, 1_000, catalogue) };
+      const estimate = { inputTokens: inputBound(call.wire), outputTokens: outputBound(call.request as ChatRequest, [], catalogue, 1_000) };
       for (const unit of ["tokens", "money", "requests"] as const) {
         const need = needOf(unit, estimate, estimate.outputTokens * 1_000);
         expect(Number.isSafeInteger(need) && need >= 0, `${need}`).toBe(true);
@@ -50,8 +50,8 @@ test.each([
 ])("of 5,000 output tokens asked for, no more is set aside than the models %j can give", (models, expected) => {
   const maxOutput: Record<string, number> = { small: 100, large: 1_000 };
   const catalogue = { find: ({ model }: Target) => ({ maxOutput: maxOutput[model] }) } as unknown as Catalogue;
-  const call = exchange({ request: { max_tokens: 5_000 }, targets: models.map((model) => ({ provider: "test", model })) });
-  expect(outputBound(call, 1, catalogue)).toBe(expected);
+  const targets = models.map((model) => ({ provider: "test", model }));
+  expect(outputBound({ model: "any", messages: [], max_tokens: 5_000 }, targets, catalogue, 1)).toBe(expected);
 });
 
 test.each([

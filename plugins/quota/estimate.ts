@@ -45,25 +45,6 @@ export function countedInput(exchange: Exchange, tokens: Tokens): number {
   return estimated ? count * 2 : count + PER_NODE;
 }
 
-/** The most output that a request names for each choice: by either name, for a provider may heed the one or the other. */
-function askedOutput({ max_completion_tokens: newer, max_tokens: older }: ChatRequest): number | undefined {
-  return Math.max(newer ?? 0, older ?? 0) || undefined;
-}
-
-/** Most output a call can have: what it asks for, else what its model usually gives, once for each choice, and no more than models can give. */
-export function outputBound(exchange: Exchange, usual: number, catalogue: Catalogue): number {
-  if (exchange.operation !== "chat") return 0;
-  const request = exchange.request as ChatRequest & { best_of?: number | null };
-  const choices = Math.max(request.n ?? 1, request.best_of ?? 1);
-  return Math.min(askedOutput(request) ?? usual, mostOutput(exchange.targets, catalogue)) * choices;
-}
-
-/** What the model with the largest output can give, for a call may end at any of the targets; Infinity as soon as one is not known. */
-function mostOutput(targets: readonly Target[], catalogue: Catalogue): number {
-  if (targets.length === 0) return Number.POSITIVE_INFINITY;
-  return Math.max(...targets.map((target) => catalogue.find(target)?.maxOutput ?? Number.POSITIVE_INFINITY));
-}
-
 /** Nano-dollars of an estimate at the dearest of the targets; null when one has no known price. */
 export function costBound(
   { inputTokens, outputTokens }: Estimate,

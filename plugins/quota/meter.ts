@@ -1,7 +1,7 @@
-import type { Attempt, Catalogue, Exchange, Outcome, Tokens } from "headgate";
+import { type Attempt, type Catalogue, type ChatRequest, type Exchange, type Outcome, outputBound, type Tokens } from "headgate";
 import type { LedgerAccount } from "./books.ts";
 import type { Need } from "./budget.ts";
-import { costBound, costOf, countedInput, type Estimate, inputBound, needOf, outputBound } from "./estimate.ts";
+import { costBound, costOf, countedInput, type Estimate, inputBound, needOf } from "./estimate.ts";
 import type { QuotaOptions } from "./options.ts";
 import type { UsualOutput } from "./usual-output.ts";
 
@@ -47,7 +47,9 @@ export class Meter {
   /** Output set aside for a call, all choices together. */
   output(exchange: Exchange): number {
     const { catalogue, usual } = this.#parts;
-    return outputBound(exchange, usual.of(exchange.targets[0]?.model ?? exchange.requestedModel), catalogue);
+    const { operation, request, requestedModel, targets } = exchange;
+    if (operation !== "chat") return 0;
+    return outputBound(request as ChatRequest, targets, catalogue, usual.of(targets[0]?.model ?? requestedModel));
   }
 
   /** What a call took, by unit; `reserved` is what it may have taken at most, for what nobody can tell. */

@@ -1,4 +1,4 @@
-import type { Catalogue, ChatRequest, Exchange, Outcome } from "headgate";
+import { askedOutput, type Catalogue, type ChatRequest, type Exchange, type Outcome, outputBound } from "headgate";
 
 /** Bytes of text to a token, roughly. */
 const BYTES_PER_TOKEN = 4;
@@ -34,12 +34,10 @@ export class Estimator {
   of({ operation, wire, request, targets, requestedModel }: Exchange): Estimate {
     const input = Math.ceil(textBytes(wire, "") / BYTES_PER_TOKEN);
     if (operation !== "chat") return { input, output: 0, stated: true };
-    const { max_completion_tokens, max_tokens, n } = request as ChatRequest;
-    const asked = max_completion_tokens ?? max_tokens;
-    const [target] = targets;
-    const usual = this.#usual.get(target?.model ?? requestedModel) ?? UNKNOWN_OUTPUT;
-    const most = (target && this.#catalogue.find(target)?.maxOutput) ?? Number.POSITIVE_INFINITY;
-    return { input, output: Math.ceil(Math.min(asked ?? usual, most)) * (n ?? 1), stated: typeof asked === "number" };
+    const chat = request as ChatRequest;
+    const usual = this.#usual.get(targets[0]?.model ?? requestedModel) ?? UNKNOWN_OUTPUT;
+    const output = Math.ceil(outputBound(chat, targets, this.#catalogue, usual));
+    return { input, output, stated: askedOutput(chat) !== undefined };
   }
 
   /** Learns from a call that has ended. */
