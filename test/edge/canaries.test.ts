@@ -223,7 +223,7 @@ describe("E6: a secret", () => {
       // It has looked where there is something to see.
       expect(new Set(rig.statuses.filter((status) => status >= 400)).size).toBeGreaterThan(12);
       expect(rig.statuses.filter((status) => status >= 400).length).toBeGreaterThan(200);
-      for (const where of ["the answer", "a log line", "/metrics", "OTLP", "the file", ...(servers ? ["the table"] : [])]) {
+      for (const where of ["the answer", "a log line", "/metrics", "OTLP", "the file", ...(servers ? ["the table", "Redis"] : [])]) {
         expect(rig.canaries.seen(where), where).toBeGreaterThan(5_000);
       }
     },

@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bind, Logger } from "headgate";
@@ -60,7 +62,10 @@ export interface CanaryServers {
 export async function startCanaries({ postgres, redis }: CanaryServers, redisPassword: string): Promise<CanaryRig> {
   const canaries = new Canaries();
   const hatch = (name: string) => canaries.hatch(name);
-  if (redis) canaries.keep("the password of Redis", redisPassword);
+  if (redis) {
+    canaries.keep("the password of Redis", redisPassword);
+    await watchRedis(redis, redisPassword, canaries);
+  }
   const data = mkdtempSync(join(tmpdir(), "headgate-canaries-"));
   onTestFinished(() => rmSync(data, { recursive: true, force: true }));
   const upstream = await ScriptedUpstream.start();
@@ -203,6 +208,20 @@ export async function startCanaries({ postgres, redis }: CanaryServers, redisPas
       if (own) await readTables(own, canaries);
     },
   };
+}
+
+/** All that Redis is told, which is more than it keeps. */
+async function watchRedis({ port }: RedisServer, password: string, canaries: Canaries): Promise<void> {
+  const monitor = connect(port, "127.0.0.1").setEncoding("utf8");
+  onTestFinished(() => void monitor.destroy());
+  monitor.write(`AUTH ${password}\r\nMONITOR\r\n`);
+  let line = "";
+  monitor.on("data", (text: string) => {
+    const lines = (line + text).split("\n");
+    line = lines.pop() ?? "";
+    canaries.saw("Redis", lines.join("\n"));
+  });
+  await once(monitor, "data");
 }
 
 async function readTables(url: string, canaries: Canaries): Promise<void> {
