@@ -20,15 +20,14 @@ export interface Candidate {
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const peer = `${root}.bench/node_modules/@portkey-ai/gateway/`;
 const none = () => ({});
+/** As `npm start` and the published command have them; the others get the same, so that none is better off. */
+const V8 = ["--max-semi-space-size=32", "--min-semi-space-size=16", "--no-memory-reducer"];
 /** The development key of proxies/chains.ts. */
 const withKey = () => ({ authorization: "Bearer hg_dev_of_the_bench" });
 
 function headgate(config: string): Candidate["args"] {
   return (port) => [
-    // As `npm start` and the published command have it.
-    "--max-semi-space-size=32",
-    "--min-semi-space-size=16",
-    "--no-memory-reducer",
+    ...V8,
     "--conditions=headgate-source",
     `${root}.dev/headgate.mjs`,
     ...["start", "--config", `${root}test/bench/proxies/${config}`, "--port", String(port)],
@@ -37,8 +36,8 @@ function headgate(config: string): Candidate["args"] {
 
 /** In the order of the table; the others are compared with the first. */
 export const candidates: readonly Candidate[] = [
-  { name: "bare", title: "bare `node:http` + undici", args: () => [`${root}test/bench/proxies/bare.ts`], headers: none },
-  { name: "koa", title: "bare Koa + undici", args: () => [`${root}test/bench/proxies/koa.ts`], headers: none },
+  { name: "bare", title: "bare `node:http` + undici", args: () => [...V8, `${root}test/bench/proxies/bare.ts`], headers: none },
+  { name: "koa", title: "bare Koa + undici", args: () => [...V8, `${root}test/bench/proxies/koa.ts`], headers: none },
   { name: "headgate-empty", title: "Headgate, empty chain", args: headgate("empty.config.ts"), headers: none },
   { name: "headgate-metrics", title: "Headgate, metrics", args: headgate("metrics.config.ts"), headers: none },
   { name: "headgate-spend", title: "Headgate, who may spend what", args: headgate("spend.config.ts"), headers: withKey },
@@ -56,7 +55,7 @@ export const candidates: readonly Candidate[] = [
     name: "portkey",
     title: `Portkey${existsSync(peer) ? ` ${(JSON.parse(readFileSync(`${peer}package.json`, "utf8")) as { version: string }).version}` : ""}`,
     ...(!existsSync(peer) && { missing: "install it with `npm run bench:peers`" }),
-    args: (port) => [`${peer}build/start-server.js`, `--port=${port}`, "--headless"],
+    args: (port) => [...V8, `${peer}build/start-server.js`, `--port=${port}`, "--headless"],
     headers: (upstream) => ({ "x-portkey-provider": "openai", "x-portkey-custom-host": `${upstream}/v1` }),
   },
 ];

@@ -19,13 +19,15 @@ export interface Plan {
 
 /** Warm-up as long as V8 takes here: a gateway's CPU per request falls to a quarter over its first 30,000 requests, and each kind of call undoes some of what was compiled for the other. */
 export const PLANS: { readonly full: Plan; readonly quick: Plan } = {
-  full: { rounds: 10, warmUp: 40_000, warmUpMs: 2000, saturateMs: 800, steadyMs: 800, streams: 40 },
+  full: { rounds: 8, warmUp: 40_000, warmUpMs: 2000, saturateMs: 800, steadyMs: 800, streams: 40 },
   quick: { rounds: 2, warmUp: 10_000, warmUpMs: 2000, saturateMs: 800, steadyMs: 600, streams: 30 },
 };
 const LANES = 32;
 const PER_SECOND = 400;
 const STREAM_EVERY_MS = 15;
-const LATER_MS = 1_500;
+const LATER_MS = 1_200;
+/** What wakes a proxy up before it is measured. */
+const WAKE = { ms: 300, streams: 15 };
 export const OPEN_STREAMS = 1000;
 
 /** A proxy's figures of one round: CPU in microseconds, times in milliseconds as the client sees them. */
@@ -103,6 +105,8 @@ export class Runner {
   async saturate({ saturateMs }: Plan): Promise<Pick<Figures, "cpuPerRequest" | "perSecond" | "busy">> {
     const details = { ...this.#target, lanes: LANES, ms: saturateMs };
     const ask = () => this.#load.ask<{ requests: number; ms: number }>("saturate", details);
+    await this.#load.ask("saturate", { ...details, ms: WAKE.ms });
+    await setTimeout(LATER_MS);
     const { cpu, meanwhile, value } = await this.#cpuOf(ask);
     const { requests, ms } = value;
     this.#perSecond = requests / (ms / 1000);
@@ -110,6 +114,8 @@ export class Runner {
   }
 
   async stream(plan: Plan): Promise<Pick<Figures, "cpuPerChunk" | "firstP50" | "readsPerChunk">> {
+    await streamed(this.#load, this.#target, { ...plan, streams: WAKE.streams });
+    await setTimeout(LATER_MS);
     const { cpu, value } = await this.#cpuOf(() => streamed(this.#load, this.#target, plan));
     const { chunks, ...times } = value;
     return { cpuPerChunk: cpu / chunks, ...times };
