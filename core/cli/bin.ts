@@ -1,5 +1,6 @@
 #!/usr/bin/env -S node --max-semi-space-size=32 --min-semi-space-size=16 --no-memory-reducer
 // More room for the young: what a call allocates dies with it, and is not worth promoting. From the start, for what is loaded.
+// And no collection just because nothing is asked for: it throws away what V8 has learnt, and calls cost up to three times as much after it.
 import { enableCompileCache } from "node:module";
 import { CACHE_FOLDER } from "../config/cache.ts";
 

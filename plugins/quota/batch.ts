@@ -1,5 +1,5 @@
 import type { Charge } from "./budget.ts";
-import { type BookRecord, isOwnReservation, type Place, readRecord } from "./records.ts";
+import { type BookRecord, isBy, isOwnReservation, type Place, readRecord } from "./records.ts";
 
 interface Sum {
   used: number;
@@ -41,8 +41,7 @@ export function readBatch(lines: readonly string[], self: Omit<Place, "seq">, in
     if (isOwnReservation(line, self)) continue;
     const record = readRecord(line);
     if (!record) continue;
-    const isOwn = record.at.instance === self.instance && record.at.epoch === self.epoch;
-    if (record.kind === "boot" || !isOwn || inDoubt) records.push(record);
+    if (record.kind === "boot" || !isBy(self, record) || inDoubt) records.push(record);
     else {
       add(sums, record.charges);
       first ??= record.at;

@@ -4,7 +4,7 @@ import { add, type Batch, chargesOf, type Sums } from "./batch.ts";
 import { type Booked, type Books, balancesOf, forUpdate, locked, releaseAll, slicesOf } from "./books.ts";
 import type { BookedSlice } from "./budget.ts";
 import { closeOrphans, keepOrphans, type Orphan, takeOrphans } from "./orphans.ts";
-import { isLater, orphanKey, type Place } from "./records.ts";
+import { isBy, isLater, orphanKey, type Place } from "./records.ts";
 import { rowsOf } from "./tables.ts";
 
 /** The process that books. */
@@ -27,12 +27,12 @@ export interface Delivered {
 export async function bookIn(books: Books, dialect: SqlDialect, self: Self, { records, own }: Batch): Promise<Delivered> {
   const applied = new Map<string, Omit<Place, "instance">>();
   // Reservations book nothing; those that a new file opens with are numbered later than settlements that follow them there.
-  const booking = [...records.filter(({ kind }) => kind !== "reserve").map(({ at }) => at), ...(own ? [own.last] : [])];
-  for (const { instance, epoch } of new Map([...records.map(({ at }) => at), ...booking].map((at) => [at.instance, at])).values()) {
-    const last = booking.findLast((place) => place.instance === instance);
-    applied.set(instance, await appliedOf(books, dialect, { instance, epoch }, last));
+  const read = [...records.map(({ at, kind }) => ({ at, books: kind !== "reserve" })), ...(own ? [{ at: own.last, books: true }] : [])];
+  for (const [instance, its] of Map.groupBy(read, ({ at }) => at.instance)) {
+    const { epoch } = (its.at(-1) as (typeof its)[number]).at;
+    applied.set(instance, await appliedOf(books, dialect, { instance, epoch }, its.findLast(({ books }) => books)?.at));
   }
-  const earlier = records.filter(({ at }) => at.instance !== self.instance || at.epoch !== self.epoch);
+  const earlier = records.filter((record) => !isBy(self, record));
   const closed = await takeOrphans(
     books,
     earlier.flatMap((record) => (record.kind === "settle" ? [orphanKey(record)] : [])),
@@ -46,8 +46,8 @@ export async function bookIn(books: Books, dialect: SqlDialect, self: Self, { re
     pending.clear();
   };
   for (const record of records) {
-    const { instance, epoch } = record.at;
-    const isOwn = instance === self.instance && epoch === self.epoch;
+    const { instance } = record.at;
+    const isOwn = isBy(self, record);
     const news = isLater(record.at, applied.get(instance) as Place);
     if (record.kind === "reserve") open.set(orphanKey(record), { instance, charges: record.charges });
     else if (record.kind === "boot") {
@@ -114,8 +114,7 @@ async function post(books: Books, dialect: SqlDialect, instance: string, sums: S
   if (ids.length === 0) return;
   await locked(books, dialect, ids);
   const held = new Map((await slicesOf(books, instance, ids)).map(({ account, amount }) => [account, amount]));
-  const rows = ids.map((id) => {
-    const { used, unheld } = sums.get(id) ?? { used: 0, unheld: 0 };
+  const rows = [...sums].map(([id, { used, unheld }]) => {
     changed.add(id);
     return [id, used, Math.min(unheld, held.get(id) ?? 0)];
   });

@@ -45,9 +45,9 @@ export class Ledger implements Lessor<LedgerAccount> {
   #lapses = 0;
   #heardAt = 0;
   /** A delivery has failed: some of what is offered again may have been booked. */
-  #inDoubt = false;
+  #deliveryInDoubt = false;
   /** A lease has failed: it may stand in the books all the same, when just the answer to its commit was lost. */
-  #doubtful = false;
+  #leaseInDoubt = false;
   /** Notes when an answer came. */
   readonly #ear: KyselyPlugin = {
     transformQuery: ({ node }) => node,
@@ -98,7 +98,7 @@ export class Ledger implements Lessor<LedgerAccount> {
         const done = await this.#prolong(books);
         return { ...(await leaseIn(books, this.#db.dialect, this.#options.instance, wants)), prolonged: done };
       }).catch((error) => {
-        this.#doubtful = true;
+        this.#leaseInDoubt = true;
         throw error;
       });
       this.#prolonged(prolonged);
@@ -110,18 +110,18 @@ export class Ledger implements Lessor<LedgerAccount> {
   /** Books a batch of lines, exactly once each, however often it is offered. Rejects when it has to be offered again. */
   deliver(lines: readonly string[]): Promise<void> {
     const place = { instance: this.#options.instance, epoch: this.#epoch };
-    const batch = readBatch(lines, place, this.#inDoubt);
+    const batch = readBatch(lines, place, this.#deliveryInDoubt);
     if (batch.records.length === 0 && !batch.own) return Promise.resolve();
     return this.#inLane(async () => {
       for (const { at } of batch.records) this.#read.add(at.instance);
       const self = { ...place, read: this.#read, at: this.#options.now() };
       // Until it has succeeded: it may have, when just the answer to its commit was lost.
-      this.#inDoubt = true;
+      this.#deliveryInDoubt = true;
       const { slices, accounts, prolonged } = await this.#transaction<Delivered & { prolonged: Prolonged }>(async (books) => {
         const done = await this.#prolong(books);
         return { ...(await bookIn(books, this.#db.dialect, self, batch)), prolonged: done };
       });
-      this.#inDoubt = false;
+      this.#deliveryInDoubt = false;
       this.#prolonged(prolonged);
       this.#options.onBooked(slices, accounts);
     });
@@ -159,10 +159,10 @@ export class Ledger implements Lessor<LedgerAccount> {
   /** This instance's slices as they are in the books, after a lease of which it is not known whether it was granted. */
   recall(): Promise<readonly Omit<BookedSlice, "unheld">[]> {
     return this.#inLane(async () => {
-      if (!this.#doubtful) return [];
+      if (!this.#leaseInDoubt) return [];
       const own = this.#db.tables<Tables>().selectFrom("quota_slices").where("instance", "=", this.#options.instance);
       const slices = await own.select(["account", "amount as slice"]).where("amount", ">", 0).execute();
-      this.#doubtful = false;
+      this.#leaseInDoubt = false;
       return slices;
     });
   }

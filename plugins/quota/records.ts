@@ -36,6 +36,11 @@ export function readRecord(text: string): BookRecord | undefined {
   return { kind, at, id, charges } as BookRecord;
 }
 
+/** Whether the process `self`, this start of this instance, wrote it. */
+export function isBy(self: Omit<Place, "seq">, { at }: BookRecord): boolean {
+  return at.instance === self.instance && at.epoch === self.epoch;
+}
+
 /** Whether a line is a reservation of this epoch, of which the process still knows by itself. */
 export function isOwnReservation(text: string, { instance, epoch }: Omit<Place, "seq">): boolean {
   return text.startsWith(`r\t${instance}\t${epoch}\t`);

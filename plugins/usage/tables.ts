@@ -76,6 +76,7 @@ export const CONTENT = [
   { name: "answer", type: "text" },
 ] as const;
 
+/** Columns of a call that came with the second step. */
 const ADDED = ["try_id", "try_status"];
 
 export const migrations: Migrations = {

@@ -25,6 +25,7 @@ export const PLANS: { readonly full: Plan; readonly quick: Plan } = {
 const LANES = 32;
 const PER_SECOND = 400;
 const STREAM_EVERY_MS = 15;
+/** What a proxy still does for calls that it has answered is over by then, in ms. */
 const LATER_MS = 1_200;
 /** What wakes a proxy up before it is measured. */
 const WAKE = { ms: 300, streams: 15 };

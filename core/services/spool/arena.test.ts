@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { Arena, type Stored } from "./arena.ts";
+import { Arena, join, type Stored } from "./arena.ts";
 
 const read = ({ slab, from, to }: Stored) => slab.bytes.toString("utf8", from, to);
 
@@ -19,7 +19,7 @@ it("an arena keeps each text as it was until it is released, whatever is stored 
         const whole = text.repeat(times);
         const stored = arena.store(whole);
         const last = kept.at(-1);
-        if (last && joins && arena.join(last.stored, stored)) last.text += whole;
+        if (last && joins && join(last.stored, stored)) last.text += whole;
         else kept.push({ stored, text: whole });
         const [gone] = release < kept.length ? kept.splice(release, 1) : [];
         if (gone) arena.release(gone.stored);

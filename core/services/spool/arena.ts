@@ -35,14 +35,6 @@ export class Arena {
     return { slab, from, to: slab.used };
   }
 
-  /** Makes two texts, one written right behind the other, into one. False when they are not. */
-  join(text: Stored, next: Stored): boolean {
-    if (text.slab !== next.slab || text.to !== next.from) return false;
-    text.to = next.to;
-    text.slab.texts -= 1;
-    return true;
-  }
-
   /** It is needed no more. */
   release({ slab }: Stored): void {
     slab.texts -= 1;
@@ -50,6 +42,19 @@ export class Arena {
     slab.used = 0;
     if (slab !== this.#slab && slab.bytes.length === SLAB && this.#spare.length < SPARE) this.#spare.push(slab);
   }
+}
+
+/** Makes two texts, the second stored right behind the first, into one. False when it was not. */
+export function join(text: Stored, next: Stored): boolean {
+  if (text.slab !== next.slab || text.to !== next.from) return false;
+  text.to = next.to;
+  text.slab.texts -= 1;
+  return true;
+}
+
+/** In bytes. */
+export function sizeOf({ from, to }: Stored): number {
+  return to - from;
 }
 
 /** In memory of its own. */

@@ -11,8 +11,9 @@ import { SpoolWriter } from "./writer.ts";
 const BATCH = 2_000;
 /** Once all in it is delivered, a file of this size, in bytes, is left for a new one, so that a restart does not deliver it again. */
 const DONE = 64 * 1024;
-/** How long records are gathered for a delivery, which costs the database nearly as much for few as for many; and the pauses after one that failed. In ms. */
+/** How long records are gathered for a delivery, which costs the database nearly as much for few as for many; in ms. */
 const GATHER = 1_000;
+/** After a delivery that failed, in ms. */
 const PAUSE = { first: 100, longest: 5_000 } as const;
 
 /**

@@ -1,4 +1,4 @@
-import { storedAlone } from "./arena.ts";
+import { join, sizeOf, storedAlone } from "./arena.ts";
 import { SegmentReader } from "./backlog.ts";
 import { linesOf, recordsOf } from "./segment.ts";
 import type { Segment, Segments } from "./segments.ts";
@@ -77,9 +77,10 @@ export class DeliveryQueue {
 
   /** The last piece becomes one with that before it: what comes turn by turn is few things for collections to move. */
   join(): void {
-    const [at, next] = [this.#pieces.length - 2, this.#pieces.at(-1)];
-    const piece = at < this.#out ? undefined : this.#pieces[at];
-    if (piece && next && this.#writer.join(piece, next)) this.#pieces.pop();
+    const [piece, next] = this.#pieces.slice(Math.max(this.#out, this.#pieces.length - 2));
+    if (!piece || !next || piece.file === undefined || piece.file !== next.file || !join(piece, next)) return;
+    piece.records += next.records;
+    this.#pieces.pop();
   }
 
   /** All that is in memory, in order. */
@@ -165,8 +166,4 @@ export class DeliveryQueue {
     this.#unread = 0;
     for (const piece of this.#writer.unwritten) piece.waits = this.enter(piece);
   }
-}
-
-function sizeOf({ from, to }: Piece): number {
-  return to - from;
 }

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from "../clock.ts";
-import { Arena, type Stored, storedAlone } from "./arena.ts";
+import { Arena, type Stored, sizeOf, storedAlone } from "./arena.ts";
 import { linesOf } from "./segment.ts";
 import type { Segments } from "./segments.ts";
 import type { Trouble } from "./trouble.ts";
@@ -83,7 +83,7 @@ export class SpoolWriter {
     let bytes = this.#characters + length;
     for (const piece of this.#unwritten) {
       records += piece.records;
-      bytes += piece.to - piece.from;
+      bytes += sizeOf(piece);
     }
     return records < MOST.records && bytes <= MOST.bytes;
   }
@@ -133,13 +133,6 @@ export class SpoolWriter {
         this.#sync();
       });
     });
-  }
-
-  /** Makes two pieces into one, where that can be. */
-  join(piece: Piece, next: Piece): boolean {
-    if (piece.file === undefined || piece.file !== next.file || !this.#arena.join(piece, next)) return false;
-    piece.records += next.records;
-    return true;
   }
 
   /** It has been delivered: it needs neither memory nor a file any more. */
