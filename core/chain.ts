@@ -34,29 +34,42 @@ class ContractError extends Error {
   override readonly name = "ContractError";
 }
 
+/** A link or what is innermost; `now` is when its turn begins, monotonic ms. */
+type Stage = (exchange: LiveExchange, now: number) => Promise<void>;
+
 /** Nests the links around `innermost`, first link outermost. Done once per config; a call then runs no code but the links' own guards. */
 export function compileChain(links: readonly Link[], innermost: Run, context: ChainContext): Run {
-  return links.reduceRight<Run>(
-    (downstream, link) => (exchange) =>
-      new Promise<void>((resolve, reject) => {
-        new LinkRun(link, exchange, downstream, context, resolve, reject).start();
-      }),
-    innermost,
+  const { clock } = context;
+  const bottom: Stage = (exchange) => {
+    const above = exchange.active;
+    const ended: Promise<void> = innermost(exchange).then(
+      () => above?.landed(clock.monotonic()),
+      (error) => {
+        above?.failed(error, clock.monotonic());
+        ended.catch(ignore);
+        throw error;
+      },
+    );
+    return ended;
+  };
+  const first = links.reduceRight<Stage>(
+    (downstream, link) => (exchange, now) => new LinkRun(link, exchange, downstream, context, now).start(),
+    bottom,
   );
+  return (exchange) => first(exchange, clock.monotonic());
 }
 
 /**
  * One plugin's turn at one exchange: hands it `next`, watches that it keeps the contract, tells faults of its own from
- * errors that merely pass through, and times it.
+ * errors that merely pass through, and times it. Links tell each other how they ended, at once and beside their promises,
+ * so that a plugin which returns what `next()` gave it needs no promise of its own.
  */
 class LinkRun implements ActiveLink {
   readonly name: string;
   readonly #link: Link;
   readonly #exchange: LiveExchange;
-  readonly #downstream: Run;
+  readonly #downstream: Stage;
   readonly #context: ChainContext;
-  readonly #resolve: () => void;
-  readonly #reject: (error: unknown) => void;
   readonly #outer: ActiveLink | undefined;
 
   /** `own`: the plugin's code is at work; `inside`: it waits for `next()`; `done`: its turn is over. */
@@ -68,35 +81,45 @@ class LinkRun implements ActiveLink {
   #inner: Promise<void> | undefined;
   /** What came up from below on the last try. */
   #foreign: { error: unknown } | undefined;
+  /** Whether the plugin returned what `next()` gave it, so that its turn ends as that does. */
+  #passing = false;
+  /** What its turn comes to, when that is another promise. */
+  #own: PromiseWithResolvers<void> | undefined;
 
-  constructor(
-    link: Link,
-    exchange: LiveExchange,
-    downstream: Run,
-    context: ChainContext,
-    resolve: () => void,
-    reject: (error: unknown) => void,
-  ) {
+  constructor(link: Link, exchange: LiveExchange, downstream: Stage, context: ChainContext, now: number) {
     this.name = link.name;
     this.#link = link;
     this.#exchange = exchange;
     this.#downstream = downstream;
     this.#context = context;
-    this.#resolve = resolve;
-    this.#reject = reject;
     this.#outer = exchange.active;
-    this.#since = context.clock.monotonic();
+    this.#since = now;
   }
 
-  start(): void {
+  start(): Promise<void> {
     this.#exchange.active = this;
     try {
       const turn = this.#link.handle(this.#exchange, this.#next);
-      if (typeof turn?.then === "function") turn.then(this.#returned, this.#threw);
-      else this.#returned();
+      if (turn && turn === this.#inner && this.#state === "inside") {
+        this.#passing = true;
+        return turn;
+      }
+      return this.#until(turn);
     } catch (error) {
-      this.#threw(error);
+      return this.#until(Promise.reject(error));
     }
+  }
+
+  #until(turn: ReturnType<Link["handle"]>): Promise<void> {
+    this.#own = Promise.withResolvers();
+    const { promise } = this.#own;
+    if (typeof turn?.then === "function") {
+      turn.then(
+        () => this.#returned(),
+        (error) => this.#threw(error),
+      );
+    } else this.#returned();
+    return promise;
   }
 
   checkTime(now: number): void {
@@ -110,17 +133,11 @@ class LinkRun implements ActiveLink {
     this.#tries++;
     this.#foreign = undefined;
     this.#exchange.reply = undefined;
-    this.#pause();
+    const now = this.#context.clock.monotonic();
+    this.#spent += now - this.#since;
     this.#state = "inside";
-    const inner = this.#downstream(this.#exchange).then(this.#resume, (error) => {
-      this.#foreign = { error };
-      this.#resume();
-      throw error;
-    });
-    // A plugin that forgets to await must not turn a downstream error into an unhandled rejection.
-    inner.catch(ignore);
-    this.#inner = inner;
-    return inner;
+    this.#inner = this.#downstream(this.#exchange, now);
+    return this.#inner;
   };
 
   #breach(): string | undefined {
@@ -130,76 +147,97 @@ class LinkRun implements ActiveLink {
     return undefined;
   }
 
-  readonly #resume = (): void => {
+  landed(now: number): void {
     if (this.#state !== "inside") return;
-    this.#state = "own";
-    this.#since = this.#context.clock.monotonic();
-    this.#exchange.active = this;
-  };
+    this.#resume(now);
+    if (this.#passing) this.#succeed(now);
+  }
 
-  #pause(): void {
-    this.#spent += this.#context.clock.monotonic() - this.#since;
+  failed(error: unknown, now: number): void {
+    if (this.#state !== "inside") return;
+    this.#foreign = { error };
+    this.#resume(now);
+    if (this.#passing) this.#fail(error, now);
+  }
+
+  #resume(now: number): void {
+    this.#state = "own";
+    this.#since = now;
+    this.#exchange.active = this;
   }
 
   /** Ends the turn; false when it had ended already. */
-  #close(): boolean {
+  #close(now: number): boolean {
     if (this.#state === "done") return false;
-    if (this.#state === "own") this.#pause();
+    if (this.#state === "own") this.#spent += now - this.#since;
     this.#state = "done";
     this.#exchange.timings.push({ plugin: this.name, ms: this.#spent });
     this.#exchange.active = this.#outer;
     return true;
   }
 
-  readonly #returned = (): void => {
+  #succeed(now: number): void {
+    this.#close(now);
+    this.#outer?.landed(now);
+    this.#own?.resolve();
+  }
+
+  #fail(error: unknown, now: number): void {
+    this.#close(now);
+    this.#outer?.failed(error, now);
+    // A plugin that forgets to await must not turn an error from below into an unhandled rejection.
+    this.#own?.promise.catch(ignore);
+    this.#own?.reject(error);
+  }
+
+  #returned(): void {
     if (this.#state === "done") return;
     if (this.#state === "inside") return this.#fault(new ContractError(`${this.name} did not await next()`));
-    if (this.#exchange.reply) {
-      this.#close();
-      return this.#resolve();
-    }
+    if (this.#exchange.reply) return this.#succeed(this.#context.clock.monotonic());
     if (this.#foreign) return this.#fault(new ContractError(`${this.name} swallowed an error from next() and gave no reply of its own`));
     this.#fault(new ContractError(`${this.name} neither called next() nor set exchange.reply`));
-  };
+  }
 
-  readonly #threw = (error: unknown): void => {
+  #threw(error: unknown): void {
     if (this.#state === "done") return;
-    if (this.#foreign && this.#foreign.error === error) {
-      this.#close();
-      return this.#reject(error);
-    }
-    if (error instanceof GatewayError) {
-      if (this.#state === "inside") this.#exchange.abort(error);
-      error.plugin ??= this.name;
-      this.#close();
-      return this.#reject(error);
-    }
-    this.#fault(error);
-  };
+    const now = this.#context.clock.monotonic();
+    if (this.#foreign && this.#foreign.error === error) return this.#fail(error, now);
+    if (!(error instanceof GatewayError)) return this.#fault(error);
+    if (this.#state === "inside") this.#exchange.abort(error);
+    error.plugin ??= this.name;
+    this.#fail(error, now);
+  }
 
   #fault(error: unknown): void {
     const { failMode } = this.#link;
     const wasInside = this.#state === "inside";
-    if (!this.#close()) return;
+    const now = this.#context.clock.monotonic();
+    if (!this.#close(now)) return;
     this.#context.onFault(this.#exchange, { plugin: this.name, phase: this.#tries === 0 ? "before" : "after", failMode, error });
-    if (failMode === "open") return this.#goOnWithout(wasInside);
+    if (failMode === "open") return this.#goOnWithout(wasInside, now);
     const shown =
       error instanceof GatewayError
         ? error
         : new GatewayError("plugin_failed", { message: `The plugin "${this.name}" failed.`, cause: error });
     shown.plugin = this.name;
     if (wasInside) this.#exchange.abort(shown);
-    this.#reject(this.#foreign ? this.#foreign.error : shown);
+    this.#fail(this.#foreign ? this.#foreign.error : shown, now);
   }
 
   /** The fault of an `open` plugin leaves the call as if the plugin were not there. */
-  #goOnWithout(wasInside: boolean): void {
+  #goOnWithout(wasInside: boolean, now: number): void {
     if (this.#tries === 0) {
       this.#exchange.reply = undefined;
-      this.#downstream(this.#exchange).then(this.#resolve, this.#reject);
-    } else if (wasInside) this.#inner?.then(this.#resolve, this.#reject);
-    else if (this.#foreign) this.#reject(this.#foreign.error);
-    else this.#resolve();
+      // What is below tells the outer link itself.
+      this.#downstream(this.#exchange, now).then(this.#own?.resolve, this.#own?.reject);
+    } else if (wasInside) {
+      const { clock } = this.#context;
+      this.#inner?.then(
+        () => this.#succeed(clock.monotonic()),
+        (from) => this.#fail(from, clock.monotonic()),
+      );
+    } else if (this.#foreign) this.#fail(this.#foreign.error, now);
+    else this.#succeed(now);
   }
 }
 

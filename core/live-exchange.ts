@@ -17,8 +17,11 @@ export interface ExchangeInit {
 /** What the chain is doing on behalf of an exchange right now; see `LinkRun` in chain.ts. */
 export interface ActiveLink {
   readonly name: string;
-  /** Ends the link's turn when it has worked longer than allowed. */
+  /** Ends the link's turn when it has worked longer than allowed; monotonic ms, as all times here. */
   checkTime(now: number): void;
+  /** What it waits for, the rest of the chain, has been done. */
+  landed(now: number): void;
+  failed(error: unknown, now: number): void;
 }
 
 interface Callback {
