@@ -1,6 +1,6 @@
 import { join, sizeOf, storedAlone } from "./arena.ts";
 import { SegmentReader } from "./backlog.ts";
-import { linesOf, recordsOf } from "./segment.ts";
+import { recordsOf } from "./segment.ts";
 import type { Segment, Segments } from "./segments.ts";
 import type { Trouble } from "./trouble.ts";
 import { MOST, type Piece, type SpoolWriter } from "./writer.ts";
@@ -152,8 +152,7 @@ export class DeliveryQueue {
       const { records, bad, done, torn } = reader.next();
       const lost = bad + (torn && segment.number !== this.#segments.active?.number ? 1 : 0);
       if (lost > 0) this.#trouble.torn(lost);
-      const stored = storedAlone(linesOf(records));
-      if (records.length > 0) this.#keep({ ...stored, records: records.length, file: segment.number, waits: true });
+      if (records.length > 0) this.#keep({ ...storedAlone(records), records: records.length, file: segment.number, waits: true });
       this.#unread = Math.max(0, this.#unread - records.length - bad);
       if (!done) return;
     } catch (error) {

@@ -1,17 +1,33 @@
 import { crc32 } from "node:zlib";
 import type { Stored } from "./arena.ts";
 
-/** Digits of each byte: `toString(16)` is slow for numbers as large as a checksum. */
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+const DIGITS = Buffer.from("0123456789abcdef");
+const SPACE = 0x20;
+const LF = 0x0a;
+/** Where a line's record begins. */
+const TEXT_AT = 9;
+/** Most bytes of a UTF-16 unit in UTF-8. */
+const WIDEST = 3;
+/** Up to this length a record's bytes are not counted to see how many they are. */
+const SHORT = 16 * 1024;
 
-/** One record a line: its checksum (CRC-32, eight hexadecimal digits), a space, the record, a line feed. */
-export function linesOf(records: readonly string[]): string {
-  let text = "";
-  for (const record of records) {
-    const sum = crc32(record);
-    text += `${HEX[sum >>> 24]}${HEX[(sum >>> 16) & 255]}${HEX[(sum >>> 8) & 255]}${HEX[sum & 255]} ${record}\n`;
+/** Bytes that its line takes at most. */
+export function roomFor(record: string): number {
+  return TEXT_AT + 1 + (record.length > SHORT ? Buffer.byteLength(record) : record.length * WIDEST);
+}
+
+/** Puts a record's line at a place with room for it: its checksum (CRC-32, eight hexadecimal digits), a space, the record, a line feed. Returns where it ends. */
+export function putLine(bytes: Buffer, at: number, record: string): number {
+  const from = at + TEXT_AT;
+  const to = from + bytes.write(record, from);
+  let sum = crc32(bytes.subarray(from, to));
+  for (let place = from - 2; place >= at; place--) {
+    bytes[place] = DIGITS[sum & 15] as number;
+    sum >>>= 4;
   }
-  return text;
+  bytes[from - 1] = SPACE;
+  bytes[to] = LF;
+  return to + 1;
 }
 
 /** The records of lines that this process itself has written, and nothing could have damaged since. */
@@ -28,9 +44,6 @@ export interface Lines {
   /** Bytes read, up to the last line feed; what follows is a line that is not whole (yet). */
   readonly end: number;
 }
-
-const LF = 0x0a;
-const TEXT_AT = 9;
 
 /** Reads the whole lines of a piece of a segment. */
 export function readLines(bytes: Buffer): Lines {

@@ -7,8 +7,13 @@ import { FakeClock } from "../../testing/clock.ts";
 import { FakeLogger } from "../../testing/services.ts";
 import { createMetrics } from "../metrics-registry.ts";
 import type { Spool } from "../spool.ts";
-import { linesOf } from "./segment.ts";
+import { storedAlone } from "./arena.ts";
 import { FileSpools } from "./spools.ts";
+
+function linesOf(records: readonly string[]): string {
+  const { slab, from, to } = storedAlone(records);
+  return slab.bytes.toString("utf8", from, to);
+}
 
 const folders: string[] = [];
 afterEach(() => {

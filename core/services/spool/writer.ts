@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "../clock.ts";
 import { Arena, type Stored, sizeOf, storedAlone } from "./arena.ts";
-import { linesOf } from "./segment.ts";
+import { roomFor } from "./segment.ts";
 import type { Segments } from "./segments.ts";
 import type { Trouble } from "./trouble.ts";
 
@@ -42,9 +42,8 @@ export interface Piece extends Stored {
 export class SpoolWriter {
   readonly #options: WriterOptions;
   readonly #arena = new Arena();
-  /** Those of this turn. */
-  #records: string[] = [];
-  #characters = 0;
+  /** What this turn has added. */
+  #open: Piece | undefined;
   #unwritten: Piece[] = [];
   /** Whether the new file still lacks what it has to open with; until then the older ones are needed. */
   #carryDue = false;
@@ -70,7 +69,7 @@ export class SpoolWriter {
 
   /** Records that are not in a piece yet. */
   get gathered(): number {
-    return this.#records.length;
+    return this.#open?.records ?? 0;
   }
 
   /** Whether a record of this length can wait here for its writing, which is done now when it could not. */
@@ -79,8 +78,8 @@ export class SpoolWriter {
   }
 
   #fits(length: number): boolean {
-    let records = this.#records.length;
-    let bytes = this.#characters + length;
+    let records = this.gathered;
+    let bytes = length + (this.#open ? sizeOf(this.#open) : 0);
     for (const piece of this.#unwritten) {
       records += piece.records;
       bytes += sizeOf(piece);
@@ -89,8 +88,7 @@ export class SpoolWriter {
   }
 
   add(record: string, patient?: "patient"): void {
-    this.#records.push(record);
-    this.#characters += record.length;
+    this.#put(record);
     if (patient) {
       this.#lingering ??= this.#options.clock.timer(LINGER, () => {
         this.#lingering = undefined;
@@ -119,7 +117,7 @@ export class SpoolWriter {
         this.#carryDue = carry !== undefined;
       }
       const carried = (this.#carryDue && carry?.()) || [];
-      if (carried.length > 0) segments.write(storedAlone(linesOf(carried)));
+      if (carried.length > 0) segments.write(storedAlone(carried));
       this.#carryDue = false;
       for (let piece = this.#unwritten[0]; piece; piece = this.#unwritten[0]) {
         segments.write(piece);
@@ -167,11 +165,22 @@ export class SpoolWriter {
     this.flush();
   }
 
+  #put(record: string): void {
+    let piece = this.#open;
+    if (!piece || !this.#arena.put(piece, record)) {
+      this.#gather();
+      const { slab, from, to } = this.#arena.open(roomFor(record));
+      piece = { slab, from, to, records: 0, file: undefined, waits: false };
+      this.#arena.put(piece, record);
+      this.#open = piece;
+    }
+    piece.records += 1;
+  }
+
   #gather(): void {
-    if (this.#records.length === 0) return;
-    const piece: Piece = { ...this.#arena.store(linesOf(this.#records)), records: this.#records.length, file: undefined, waits: false };
-    this.#records = [];
-    this.#characters = 0;
+    const piece = this.#open;
+    if (!piece) return;
+    this.#open = undefined;
     this.#unwritten.push(piece);
     piece.waits = this.#options.onPiece(piece);
   }
