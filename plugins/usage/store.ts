@@ -1,5 +1,5 @@
 import { type Clock, type Database, insertNew } from "headgate";
-import { sql, type Transaction } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import { ATTEMPT, EXCHANGE } from "./columns.ts";
 import { ensureMonths } from "./partitions.ts";
 import { type Reading, readLines } from "./record.ts";
@@ -34,27 +34,23 @@ export class Store {
     if (calls !== "") {
       await ensureMonths(this.#db, this.#clock.now().getTime());
       await this.#db.transaction<Tables, void>(async (tables) => {
-        const written = await insertNew(this.#db, tables, CALLS, calls);
+        await insertNew(this.#db, tables, CALLS, calls, addToDays);
         if (tries !== "") await insertNew(this.#db, tables, TRIES, tries);
         if (contents !== "") await insertNew(this.#db, tables, CONTENTS, contents);
-        if (written.length > 0) await this.#addToDays(tables, written);
       });
     }
     this.#open = open;
   }
+}
 
-  async #addToDays(tables: Transaction<Tables>, written: readonly string[]): Promise<void> {
-    const sqlite = this.#db.dialect === "sqlite";
-    const ids = JSON.stringify(written);
-    const among = sqlite ? sql`select value from json_each(${ids})` : sql`select value from jsonb_array_elements_text(${ids}::jsonb)`;
-    await sql`
-      insert into usage_days (${list([...DAY_KEY, ...DAY_SUMS])})
-      select (created_at / ${sql.lit(DAY_MS)}) * ${sql.lit(DAY_MS)}, coalesce(user_id, ''), coalesce(key_id, ''), coalesce(team, ''), coalesce(provider, ''),
-        coalesce(model, requested_model), count(*), sum(case when status >= 400 or outcome in ('cut', 'unknown') then 1 else 0 end), coalesce(sum(cached), 0),
-        coalesce(sum(retried), 0), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(cached_tokens), 0),
-        coalesce(sum(cache_write_tokens), 0), coalesce(sum(reasoning_tokens), 0),
-        coalesce(sum(cost), 0), coalesce(sum(coalesce(list_cost, cost)), 0), sum(case when cost is null then 1 else 0 end), coalesce(sum(total_ms), 0)
-      from usage_exchanges where id in (${among})
-      group by 1, 2, 3, 4, 5, 6 order by 1, 2, 3, 4, 5, 6 ${addToDay}`.execute(tables);
-  }
+function addToDays(fresh: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`
+    insert into usage_days (${list([...DAY_KEY, ...DAY_SUMS])})
+    select (created_at / ${sql.lit(DAY_MS)}) * ${sql.lit(DAY_MS)}, coalesce(user_id, ''), coalesce(key_id, ''), coalesce(team, ''), coalesce(provider, ''),
+      coalesce(model, requested_model), count(*), sum(case when status >= 400 or outcome in ('cut', 'unknown') then 1 else 0 end), coalesce(sum(cached), 0),
+      coalesce(sum(retried), 0), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(cached_tokens), 0),
+      coalesce(sum(cache_write_tokens), 0), coalesce(sum(reasoning_tokens), 0),
+      coalesce(sum(cost), 0), coalesce(sum(coalesce(list_cost, cost)), 0), sum(case when cost is null then 1 else 0 end), coalesce(sum(total_ms), 0)
+    from ${fresh}
+    group by 1, 2, 3, 4, 5, 6 order by 1, 2, 3, 4, 5, 6 ${addToDay}`;
 }

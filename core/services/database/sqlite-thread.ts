@@ -56,7 +56,7 @@ export class SqliteThread {
       this.#waiting.set(id, { resolve: resolve as Waiter["resolve"], reject, timer });
       try {
         const [many] = parameters;
-        worker.postMessage(many instanceof ManyRows ? { id, sql, rows: many.json } : { id, sql, parameters });
+        worker.postMessage(many instanceof ManyRows ? { id, sql, rows: many.json, together: many.together } : { id, sql, parameters });
       } catch (error) {
         this.#take(id)?.reject(error as Error);
       }

@@ -18,11 +18,12 @@ interface Statement {
   readonly parameters: readonly unknown[];
 }
 
-/** A statement to be run for each of a JSON list of lists; answers the first cells of those that changed something. */
+/** A statement to be run for each of a JSON list of lists, or its like for several of them `together`. */
 interface ManyStatements {
   readonly id: number;
   readonly sql: string;
   readonly rows: string;
+  readonly together: { readonly sql: string; readonly rows: number };
 }
 
 export type FromWorker =
@@ -65,13 +66,12 @@ port.on("message", (message: Statement | ManyStatements | "close") => {
   const { id, sql } = message;
   try {
     database ??= open();
-    const statement = prepare(database, sql);
     if ("rows" in message) {
-      port.postMessage({ id, rows: runMany(statement, message.rows) } satisfies FromWorker);
+      port.postMessage({ id, rows: [], changes: runMany(database, message) } satisfies FromWorker);
       return;
     }
-    const { parameters } = message;
-    const values = parameters.map(toSql);
+    const statement = prepare(database, sql);
+    const values = message.parameters.map(toSql);
     if (statement.columns().length > 0) {
       port.postMessage({ id, rows: statement.all(...values) } satisfies FromWorker);
     } else {
@@ -102,7 +102,8 @@ function open(): DatabaseSync {
   opened.exec("pragma page_size = 8192");
   // FULL: what is acknowledged outlives a power cut, not just a killed process. Rows that come in masses arrive in
   // batches, so that the cost (0.4 ms a commit on a plain disk) is paid per batch.
-  opened.exec("pragma journal_mode = wal; pragma synchronous = full");
+  // What a statement of many rows would need to be undone is kept in memory, not in a file of its own each time.
+  opened.exec("pragma journal_mode = wal; pragma synchronous = full; pragma temp_store = memory");
   return opened;
 }
 
@@ -126,12 +127,16 @@ function prepare(on: DatabaseSync, sql: string): StatementSync {
   return statement;
 }
 
-function runMany(statement: StatementSync, json: string): { key: SQLInputValue }[] {
-  const changed: { key: SQLInputValue }[] = [];
-  for (const row of JSON.parse(json) as SQLInputValue[][]) {
-    // Numbers go in as floats here, and become whole again by the type of their column.
-    if (statement.run(...row).changes > 0) changed.push({ key: row[0] as SQLInputValue });
-  }
+/** Returns how many rows were changed. Numbers go in as floats here, and become whole again by the type of their column. */
+function runMany(on: DatabaseSync, { sql, rows: json, together }: ManyStatements): number {
+  const rows = JSON.parse(json) as SQLInputValue[][];
+  const whole = rows.length - (rows.length % together.rows);
+  let changed = 0;
+  const run = (statement: StatementSync, cells: SQLInputValue[]) => {
+    changed += Number(statement.run(...cells).changes);
+  };
+  for (let at = 0; at < whole; at += together.rows) run(prepare(on, together.sql), ([] as SQLInputValue[]).concat(...rows.slice(at, at + together.rows)));
+  for (const row of rows.slice(whole)) run(prepare(on, sql), row);
   return changed;
 }
 
