@@ -92,17 +92,13 @@ async function answer(plane: DataPlane, exchange: LiveExchange, dialect: ClientS
     const untouched = reply instanceof UpstreamReply && reply.dialect === dialect.name ? reply.raw : undefined;
     const context = { requestId: exchange.id, request: original };
     const body = untouched ?? Buffer.from(JSON.stringify(dialect.client.writeReply(exchange.operation, reply.body, context)));
-    response.writeHead(200, { "content-type": "application/json", "content-length": body.length, ...replyHeaders(exchange) });
+    response.writeHead(200, withOwn(exchange, { "content-type": "application/json", "content-length": body.length }));
     await new ClientWriter(exchange, response, { clock, stallMs: limits.stallMs }).whole(body);
     return;
   }
   if (!streaming) throw new GatewayError("internal_error", { cause: new Error("a stream was given where the client asked for none") });
-  response.writeHead(200, {
-    "content-type": "text/event-stream; charset=utf-8",
-    "cache-control": "no-cache",
-    "x-accel-buffering": "no",
-    ...replyHeaders(exchange),
-  });
+  const streamed = { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no" };
+  response.writeHead(200, withOwn(exchange, streamed));
   exchange.socket = response.socket ?? undefined;
   const stream = reply.kind === "stream" ? reply : { kind: "stream" as const, stream: fromArray(toChunks(reply.body as ChatReply)) };
   await pump(exchange, stream, response, {
@@ -118,12 +114,11 @@ async function* fromArray<T>(items: Iterable<T>): AsyncGenerator<T> {
   yield* items;
 }
 
-function replyHeaders(exchange: LiveExchange): Record<string, string> {
-  const headers: Record<string, string> = {
-    "x-request-id": exchange.id,
-    "request-id": exchange.id,
-    "x-content-type-options": "nosniff",
-  };
+/** Adds what every answer has to these headers, and what plugins have to say. */
+function withOwn(exchange: LiveExchange, headers: Record<string, string | number>): Record<string, string | number> {
+  headers["x-request-id"] = exchange.id;
+  headers["request-id"] = exchange.id;
+  headers["x-content-type-options"] = "nosniff";
   if (exchange.attempts.length > 0 && exchange.target) {
     headers["x-headgate-provider"] = exchange.target.provider;
     headers["x-headgate-model"] = exchange.target.model;

@@ -1,37 +1,41 @@
-import type { Exchange } from "headgate";
+import type { Caller, Exchange } from "headgate";
 import type { Claim } from "./counters.ts";
 import type { Estimate } from "./estimate.ts";
 import { type Limit, stricter } from "./limit-text.ts";
 
-/**
- * Which counters a call touches: one for each of `limits` that applies, which are returned beside them. `known` bounds the
- * model names that callers make up.
- */
+/** The limits that apply to one caller, and for each the counter that its calls touch, where that is the same for all of them. */
+export interface OwnLimits {
+  readonly limits: readonly Limit[];
+  readonly claims: readonly (Claim | undefined)[];
+}
+
+export function ownLimits(caller: Caller | undefined, limits: readonly Limit[]): OwnLimits {
+  const own = limits.filter(({ per }) => per !== "team" || caller?.team);
+  return { limits: own, claims: own.map((limit) => claimOf(limit, ownSubject(limit, caller))) };
+}
+
+/** What a call claims of each of its caller's limits. `known` bounds the model names that callers make up. */
 export function claimsOf(
   exchange: Exchange,
-  limits: readonly Limit[],
+  { limits, claims }: OwnLimits,
   estimate: (exchange: Exchange) => Estimate,
   known: (model: string) => boolean,
-): { limits: Limit[]; claims: Claim[] } {
-  const chosen: Limit[] = [];
-  const claims: Claim[] = [];
+): readonly Claim[] {
   let tokens: Estimate | undefined;
-  for (const limit of limits) {
-    const subject = subjectOf(limit, exchange, known);
-    if (subject === undefined) continue;
-    const { unit, amount, windowMs, per, burst = amount } = limit;
-    if (unit === "tokens") tokens ??= estimate(exchange);
-    chosen.push(limit);
-    claims.push({
-      key: `${unit}:${windowMs}:${per}:${subject}`,
-      unit,
-      cost: tokens && unit === "tokens" ? costOf(tokens, amount) : 1,
-      amount,
-      windowMs,
-      burst,
-    });
+  const made: Claim[] = [];
+  for (let at = 0; at < limits.length; at++) {
+    const limit = limits[at] as Limit;
+    const claim = claims[at] ?? (claimOf(limit, subjectOf(limit, exchange, known)) as Claim);
+    if (limit.unit === "tokens") {
+      tokens ??= estimate(exchange);
+      made.push({ ...claim, cost: costOf(tokens, limit.amount) });
+    } else made.push(claim);
   }
-  return { limits: chosen, claims };
+  return made;
+}
+
+function claimOf({ unit, amount, windowMs, per, burst = amount }: Limit, subject: string | undefined): Claim | undefined {
+  return subject === undefined ? undefined : { key: `${unit}:${windowMs}:${per}:${subject}`, unit, cost: 1, amount, windowMs, burst };
 }
 
 /** A guess alone must not make a call too large for its limit. */
@@ -50,26 +54,32 @@ export function merged(limits: readonly Limit[]): readonly Limit[] {
   return [...found.values()];
 }
 
-/** A caller nobody knows is counted by address. */
-function subjectOf(
-  { per }: Limit,
-  { caller, client, operation, requestedModel }: Exchange,
-  known: (model: string) => boolean,
-): string | undefined {
+/** Undefined where it is not the caller alone that decides it. */
+function ownSubject({ per }: Limit, caller: Caller | undefined): string | undefined {
   switch (per) {
     case "key":
-      return caller?.key ?? caller?.user ?? `ip ${client.ip}`;
+      return caller?.key ?? caller?.user ?? undefined;
     case "user":
-      return caller?.user ?? caller?.key ?? `ip ${client.ip}`;
+      return caller?.user ?? caller?.key ?? undefined;
     case "team":
       return caller?.team ?? undefined;
+    case "everyone":
+      return "all";
+    default:
+      return undefined;
+  }
+}
+
+function subjectOf({ per }: Limit, { client, operation, requestedModel }: Exchange, known: (model: string) => boolean): string {
+  switch (per) {
     case "ip":
       return client.ip;
     case "model":
       return known(requestedModel) ? requestedModel : "other";
     case "route":
       return operation;
-    case "everyone":
-      return "all";
+    default:
+      // A caller nobody knows is counted by address.
+      return `ip ${client.ip}`;
   }
 }

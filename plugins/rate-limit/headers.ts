@@ -14,16 +14,16 @@ function namesOf(name: (what: string, unit: string) => string) {
 }
 
 /**
- * Headers as clients of the dialect read them: for requests and for tokens the limit with the least left. OpenAI's resets
- * are durations (`6m0s`), Anthropic's are RFC 3339 times. `now` in epoch ms.
+ * Sets headers as clients of the dialect read them: for requests and for tokens the limit with the least left. OpenAI's
+ * resets are durations (`6m0s`), Anthropic's are RFC 3339 times. `now` in epoch ms.
  */
-export function rateHeaders(
+export function setRateHeaders(
+  headers: Map<string, string>,
   dialect: string,
   limits: readonly Limit[],
   standings: readonly Standing[],
   now: number,
-): [name: string, value: string][] {
-  const headers: [string, string][] = [];
+): void {
   const anthropic = dialect === "anthropic-messages";
   for (const [unit, [limit, remaining, reset]] of anthropic ? ANTHROPIC : OPENAI) {
     let tightest = -1;
@@ -38,10 +38,10 @@ export function rateHeaders(
     }
     if (tightest < 0) continue;
     const { resetMs } = standings[tightest] as Standing;
-    headers.push([limit, String((limits[tightest] as Limit).amount)], [remaining, String(least)]);
-    headers.push([reset, anthropic ? timeOf(now + resetMs) : duration(resetMs)]);
+    headers.set(limit, String((limits[tightest] as Limit).amount));
+    headers.set(remaining, String(least));
+    headers.set(reset, anthropic ? timeOf(now + resetMs) : duration(resetMs));
   }
-  return headers;
 }
 
 function timeOf(ms: number): string {

@@ -1,8 +1,8 @@
 import { type Caller, Catalogue, Clock, definePlugin, type Exchange, GatewayError, Metrics, type Outcome, Scripts } from "headgate";
-import { claimsOf, merged } from "./claims.ts";
+import { claimsOf, merged, type OwnLimits, ownLimits } from "./claims.ts";
 import type { Claim } from "./counters.ts";
 import { Estimator, tokensOf } from "./estimate.ts";
-import { rateHeaders } from "./headers.ts";
+import { setRateHeaders } from "./headers.ts";
 import { type Limit, showLimit } from "./limit-text.ts";
 import { type Decision, GatewayLimiter, type Held } from "./limiter.ts";
 import { RateLimitOptions } from "./options.ts";
@@ -31,8 +31,18 @@ export const rateLimit = definePlugin({
 
     const estimate = (exchange: Exchange) => estimator.of(exchange);
 
-    function limitsOf(caller: Caller | undefined): readonly Limit[] {
-      return (caller && byPlan.get(caller.plan)) ?? forAll;
+    const strangers = ownLimits(undefined, forAll);
+    const ofCallers = new WeakMap<Caller, OwnLimits>();
+
+    /** Auth hands the same object over for each call of a key. */
+    function limitsOf(caller: Caller | undefined): OwnLimits {
+      if (!caller) return strangers;
+      let own = ofCallers.get(caller);
+      if (!own) {
+        own = ownLimits(caller, byPlan.get(caller.plan) ?? forAll);
+        ofCallers.set(caller, own);
+      }
+      return own;
     }
 
     function known(model: string): boolean {
@@ -61,13 +71,15 @@ export const rateLimit = definePlugin({
         const limit = limits[decision.at] as Limit;
         const { standing, retryMs } = decision;
         refused.add(1, { unit: limit.unit, per: limit.per });
+        const told = new Map<string, string>();
+        setRateHeaders(told, exchange.dialect, [limit], [standing], now);
         throw new GatewayError("rate_limited", {
           message: `Over the limit of ${showLimit(limit)}. Try again in ${Math.max(1, Math.ceil(retryMs / 1000))} s.`,
           retryAfter: retryMs / 1000,
-          headers: Object.fromEntries(rateHeaders(exchange.dialect, [limit], [standing], now)),
+          headers: Object.fromEntries(told),
         });
       }
-      for (const [name, value] of rateHeaders(exchange.dialect, limits, decision.standings, now)) exchange.headers.set(name, value);
+      setRateHeaders(exchange.headers, exchange.dialect, limits, decision.standings, now);
       return decision.held;
     }
 
@@ -97,8 +109,10 @@ export const rateLimit = definePlugin({
       health: () => (limiter.isAlone ? { status: "degraded", detail: "counting in this process alone" } : { status: "ok" }),
       handle(exchange, next) {
         if (exchange.operation === "models") return next();
-        const { limits, claims } = claimsOf(exchange, limitsOf(exchange.caller), estimate, known);
-        if (claims.length === 0) return next();
+        const own = limitsOf(exchange.caller);
+        const { limits } = own;
+        if (limits.length === 0) return next();
+        const claims = claimsOf(exchange, own, estimate, known);
         refuseTooLarge(limits, claims);
         const hold = settleAtEnd(exchange);
         const decision = limiter.decide(claims);

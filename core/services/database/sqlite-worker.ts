@@ -135,7 +135,8 @@ function runMany(on: DatabaseSync, { sql, rows: json, together }: ManyStatements
   const run = (statement: StatementSync, cells: SQLInputValue[]) => {
     changed += Number(statement.run(...cells).changes);
   };
-  for (let at = 0; at < whole; at += together.rows) run(prepare(on, together.sql), ([] as SQLInputValue[]).concat(...rows.slice(at, at + together.rows)));
+  for (let at = 0; at < whole; at += together.rows)
+    run(prepare(on, together.sql), ([] as SQLInputValue[]).concat(...rows.slice(at, at + together.rows)));
   for (const row of rows.slice(whole)) run(prepare(on, sql), row);
   return changed;
 }
