@@ -25,42 +25,27 @@ export interface Call {
   /** Where the call would have gone if nobody had chosen otherwise. */
   readonly asked: Target | undefined;
   readonly session: string | null;
-  readonly estimatedInput: number | null;
+  readonly estimatedInput: number | undefined;
   readonly promptHash: string | null;
   /** Nano-dollars; null when a price is not known. */
   readonly cost: number | null;
   readonly catalogue: Catalogue;
 }
 
-export interface Column<Of> {
+export interface Column {
   readonly name: string;
   readonly type: "text" | "bigint";
-  readonly of: (subject: Of) => Cell;
 }
 
-const text = <Of>(name: string, of: (subject: Of) => string | null | undefined): Column<Of> => ({
-  name,
-  type: "text",
-  of: (subject) => of(subject) ?? null,
-});
-const whole = <Of>(name: string, of: (subject: Of) => number | null | undefined): Column<Of> => ({
-  name,
-  type: "bigint",
-  of: (subject) => {
-    const value = of(subject);
-    return value === null || value === undefined || !Number.isFinite(value) ? null : Math.round(value);
-  },
-});
-const flag = <Of>(name: string, of: (subject: Of) => boolean): Column<Of> => ({
-  name,
-  type: "bigint",
-  of: (subject) => (of(subject) ? 1 : 0),
-});
+/** What a table's columns are, each of the type that its cells have. */
+type Types<Row> = { readonly [Name in keyof Row]: Row[Name] extends string | null ? "text" : "bigint" };
 
-const first = ({ exchange }: Call): Attempt | undefined => exchange.attempts[0];
-const last = ({ exchange }: Call): Attempt | undefined => exchange.attempts.at(-1);
-const waited = ({ exchange, endedAt }: Call) =>
-  exchange.attempts.reduce((sum, { startedAt, endedAt: at = endedAt }) => sum + at - startedAt, 0);
+const columnsOf = (types: Readonly<Record<string, Column["type"]>>): readonly Column[] =>
+  Object.entries(types).map(([name, type]) => ({ name, type }));
+
+function whole(value: number | undefined): number | null {
+  return value === undefined || !Number.isFinite(value) ? null : Math.round(value);
+}
 
 export function userAgentOf({ client }: Exchange): string | null {
   return String(client.headers["user-agent"] ?? "").slice(0, 200) || null;
@@ -72,75 +57,142 @@ export function onlyTry({ exchange: { attempts }, outcome }: Call): Attempt | un
   return attempts.length === 1 && only?.error?.code === outcome.error?.code ? only : undefined;
 }
 
-/** `usage_exchanges`: one row for each call, in the order of its cells in a record. The first two are its key. */
-export const EXCHANGE: readonly Column<Call>[] = [
-  text("id", ({ exchange }) => exchange.id),
-  whole("created_at", ({ createdAt }) => createdAt),
-  text("user_id", ({ exchange }) => exchange.caller?.user),
-  text("key_id", ({ exchange }) => exchange.caller?.key),
-  text("team", ({ exchange }) => exchange.caller?.team),
-  text("plan", ({ exchange }) => exchange.caller?.plan),
-  text("session", ({ session }) => session),
-  text("dialect", ({ exchange }) => exchange.dialect),
-  text("operation", ({ exchange }) => exchange.operation),
-  text("requested_model", ({ exchange }) => exchange.requestedModel.slice(0, 200)),
-  text("provider", (call) => last(call)?.target.provider),
-  text("model", (call) => last(call)?.target.model.slice(0, 200)),
-  whole("input_tokens", ({ outcome }) => outcome.usage?.inputTokens ?? 0),
-  whole("output_tokens", ({ outcome }) => outcome.usage?.outputTokens ?? 0),
-  whole("cached_tokens", ({ outcome }) => outcome.usage?.cachedTokens ?? 0),
-  whole("cache_write_tokens", ({ outcome }) => outcome.usage?.cacheWriteTokens ?? 0),
-  whole("reasoning_tokens", ({ outcome }) => outcome.usage?.reasoningTokens ?? 0),
-  whole("estimated_input_tokens", ({ estimatedInput }) => estimatedInput),
-  flag("estimated", ({ outcome }) => outcome.estimated),
-  whole("cost", ({ cost }) => cost),
-  whole("list_cost", ({ outcome, asked, catalogue }) => (asked && outcome.usage ? catalogue.cost(asked, outcome.usage) : null)),
-  // In thousandths, so that it is a whole number like all others.
-  whole("complexity", ({ exchange }) => (exchange.complexity === undefined ? null : exchange.complexity * 1000)),
-  text("priority", ({ exchange }) => exchange.priority),
-  flag("streamed", ({ exchange }) => exchange.request.stream === true),
-  flag("cached", ({ exchange }) => exchange.cached === true),
-  whole("attempts", ({ exchange }) => exchange.attempts.length),
-  flag("retried", ({ exchange }) => exchange.attempts.length > 1),
-  whole("status", ({ outcome }) => outcome.status),
-  text("outcome", ({ outcome }) => outcome.kind),
-  text("error", ({ outcome }) => outcome.error?.code),
-  text("error_type", ({ outcome }) => outcome.error?.type("openai")),
-  text("user_agent", ({ exchange }) => userAgentOf(exchange)),
-  text("ip", ({ exchange }) => exchange.client.ip),
-  whole("queue_ms", (call) => (first(call)?.startedAt ?? call.endedAt) - call.exchange.startedAt),
-  whole("provider_ms", waited),
-  whole("total_ms", ({ exchange, endedAt }) => endedAt - exchange.startedAt),
-  whole("first_token_ms", (call) => {
-    const at = last(call)?.firstContentAt;
-    return at === undefined ? null : at - call.exchange.startedAt;
-  }),
-  text("prompt_hash", ({ promptHash }) => promptHash),
-  text("try_id", (call) => onlyTry(call)?.id),
-  whole("try_status", (call) => onlyTry(call)?.status),
-];
+/** Cells of a call's row in `usage_exchanges`, in the order of its columns. */
+export function rowOf(call: Call) {
+  const { exchange, outcome, createdAt, endedAt, asked, catalogue } = call;
+  const { caller, attempts } = exchange;
+  const { usage, error } = outcome;
+  const only = onlyTry(call);
+  const last = attempts.at(-1);
+  let providerMs = 0;
+  for (const attempt of attempts) providerMs += (attempt.endedAt ?? endedAt) - attempt.startedAt;
+  return {
+    id: exchange.id,
+    created_at: createdAt,
+    user_id: caller?.user ?? null,
+    key_id: caller?.key ?? null,
+    team: caller?.team ?? null,
+    plan: caller?.plan ?? null,
+    session: call.session,
+    dialect: exchange.dialect,
+    operation: exchange.operation as string,
+    requested_model: exchange.requestedModel.slice(0, 200),
+    provider: last?.target.provider ?? null,
+    model: last?.target.model.slice(0, 200) ?? null,
+    input_tokens: whole(usage?.inputTokens ?? 0),
+    output_tokens: whole(usage?.outputTokens ?? 0),
+    cached_tokens: whole(usage?.cachedTokens ?? 0),
+    cache_write_tokens: whole(usage?.cacheWriteTokens ?? 0),
+    reasoning_tokens: whole(usage?.reasoningTokens ?? 0),
+    estimated_input_tokens: whole(call.estimatedInput),
+    estimated: outcome.estimated ? 1 : 0,
+    cost: call.cost,
+    list_cost: asked && usage ? catalogue.cost(asked, usage) : null,
+    // In thousandths, so that it is a whole number like all others.
+    complexity: exchange.complexity === undefined ? null : whole(exchange.complexity * 1000),
+    priority: exchange.priority ?? null,
+    streamed: exchange.request.stream === true ? 1 : 0,
+    cached: exchange.cached === true ? 1 : 0,
+    attempts: attempts.length,
+    retried: attempts.length > 1 ? 1 : 0,
+    status: outcome.status,
+    outcome: outcome.kind as string,
+    error: (error?.code ?? null) as string | null,
+    error_type: error?.type("openai") ?? null,
+    user_agent: userAgentOf(exchange),
+    ip: exchange.client.ip,
+    queue_ms: whole((attempts[0]?.startedAt ?? endedAt) - exchange.startedAt),
+    provider_ms: whole(providerMs),
+    total_ms: whole(endedAt - exchange.startedAt),
+    first_token_ms: last?.firstContentAt === undefined ? null : whole(last.firstContentAt - exchange.startedAt),
+    prompt_hash: call.promptHash,
+    try_id: only?.id ?? null,
+    try_status: only?.status ?? null,
+  };
+}
 
-export interface Try {
-  readonly attempt: Attempt;
-  readonly call: Call;
+/** `usage_exchanges`: one row for each call. The first two are its key. */
+export const EXCHANGE = columnsOf({
+  id: "text",
+  created_at: "bigint",
+  user_id: "text",
+  key_id: "text",
+  team: "text",
+  plan: "text",
+  session: "text",
+  dialect: "text",
+  operation: "text",
+  requested_model: "text",
+  provider: "text",
+  model: "text",
+  input_tokens: "bigint",
+  output_tokens: "bigint",
+  cached_tokens: "bigint",
+  cache_write_tokens: "bigint",
+  reasoning_tokens: "bigint",
+  estimated_input_tokens: "bigint",
+  estimated: "bigint",
+  cost: "bigint",
+  list_cost: "bigint",
+  complexity: "bigint",
+  priority: "text",
+  streamed: "bigint",
+  cached: "bigint",
+  attempts: "bigint",
+  retried: "bigint",
+  status: "bigint",
+  outcome: "text",
+  error: "text",
+  error_type: "text",
+  user_agent: "text",
+  ip: "text",
+  queue_ms: "bigint",
+  provider_ms: "bigint",
+  total_ms: "bigint",
+  first_token_ms: "bigint",
+  prompt_hash: "text",
+  try_id: "text",
+  try_status: "bigint",
+} satisfies Types<ReturnType<typeof rowOf>>);
+
+/** Cells of a try's row in `usage_attempts`, in the order of its columns. */
+export function tryRowOf({ id, target, usage, status, error, startedAt, endedAt, firstContentAt }: Attempt, call: Call) {
+  return {
+    id,
+    created_at: call.createdAt,
+    exchange_id: call.exchange.id,
+    provider: target.provider,
+    model: target.model.slice(0, 200),
+    input_tokens: whole(usage?.inputTokens ?? 0),
+    output_tokens: whole(usage?.outputTokens ?? 0),
+    cached_tokens: whole(usage?.cachedTokens ?? 0),
+    cache_write_tokens: whole(usage?.cacheWriteTokens ?? 0),
+    reasoning_tokens: whole(usage?.reasoningTokens ?? 0),
+    cost: usage ? call.catalogue.cost(target, usage) : 0,
+    status: status ?? null,
+    error: (error?.code ?? null) as string | null,
+    error_type: error?.type("openai") ?? null,
+    ms: whole((endedAt ?? call.endedAt) - startedAt),
+    first_token_ms: firstContentAt === undefined ? null : whole(firstContentAt - startedAt),
+  };
 }
 
 /** `usage_attempts`: one row for each try at a provider that is not in its call's own row, by the try's own id. */
-export const ATTEMPT: readonly Column<Try>[] = [
-  text("id", ({ attempt }) => attempt.id),
-  whole("created_at", ({ call }) => call.createdAt),
-  text("exchange_id", ({ call }) => call.exchange.id),
-  text("provider", ({ attempt }) => attempt.target.provider),
-  text("model", ({ attempt }) => attempt.target.model.slice(0, 200)),
-  whole("input_tokens", ({ attempt }) => attempt.usage?.inputTokens ?? 0),
-  whole("output_tokens", ({ attempt }) => attempt.usage?.outputTokens ?? 0),
-  whole("cached_tokens", ({ attempt }) => attempt.usage?.cachedTokens ?? 0),
-  whole("cache_write_tokens", ({ attempt }) => attempt.usage?.cacheWriteTokens ?? 0),
-  whole("reasoning_tokens", ({ attempt }) => attempt.usage?.reasoningTokens ?? 0),
-  whole("cost", ({ attempt, call }) => (attempt.usage ? call.catalogue.cost(attempt.target, attempt.usage) : 0)),
-  whole("status", ({ attempt }) => attempt.status),
-  text("error", ({ attempt }) => attempt.error?.code),
-  text("error_type", ({ attempt }) => attempt.error?.type("openai")),
-  whole("ms", ({ attempt, call }) => (attempt.endedAt ?? call.endedAt) - attempt.startedAt),
-  whole("first_token_ms", ({ attempt }) => (attempt.firstContentAt === undefined ? null : attempt.firstContentAt - attempt.startedAt)),
-];
+export const ATTEMPT = columnsOf({
+  id: "text",
+  created_at: "bigint",
+  exchange_id: "text",
+  provider: "text",
+  model: "text",
+  input_tokens: "bigint",
+  output_tokens: "bigint",
+  cached_tokens: "bigint",
+  cache_write_tokens: "bigint",
+  reasoning_tokens: "bigint",
+  cost: "bigint",
+  status: "bigint",
+  error: "text",
+  error_type: "text",
+  ms: "bigint",
+  first_token_ms: "bigint",
+} satisfies Types<ReturnType<typeof tryRowOf>>);

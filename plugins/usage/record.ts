@@ -1,4 +1,4 @@
-import { ATTEMPT, type Call, type Cell, EXCHANGE, onlyTry } from "./columns.ts";
+import { type Call, type Cell, EXCHANGE, onlyTry, rowOf, tryRowOf } from "./columns.ts";
 
 /**
  * What is written down of a call, each as one line. `b`: it has begun, in this run of the process. `e`: it has ended, with
@@ -39,7 +39,9 @@ const UNHEARD = {
 export type Beginning = Readonly<Record<(typeof BEGUN)[number], Cell>>;
 
 export function beginLine(run: string, id: string, begun: Beginning): string {
-  return `b\t${run}\t${id}\t${JSON.stringify(BEGUN.map((name) => begun[name]))}`;
+  const { created_at, user_id, key_id, team, plan, session, dialect, operation, requested_model, input_tokens, user_agent, ip } = begun;
+  const cells = [created_at, user_id, key_id, team, plan, session, dialect, operation, requested_model, input_tokens, user_agent, ip];
+  return `b\t${run}\t${id}\t${JSON.stringify(cells)}`;
 }
 
 /** The row, as JSON, of a call of which no more was heard than that it began. */
@@ -61,9 +63,9 @@ export function dropLine(run: string, id: string): string {
 export type SealedContent = readonly [prompt: string, answer: string | null];
 
 export function endLine(run: string, call: Call, content?: SealedContent): string {
-  const row = EXCHANGE.map(({ of }) => of(call));
+  const row = Object.values(rowOf(call));
   const apart = onlyTry(call) ? [] : call.exchange.attempts;
-  const tries = apart.map((attempt) => ATTEMPT.map(({ of }) => of({ attempt, call })));
+  const tries = apart.map((attempt) => Object.values(tryRowOf(attempt, call)));
   const kept = content ? JSON.stringify([call.exchange.id, call.createdAt, ...content]) : "";
   // A tab is never bare in JSON, so the three can be told apart unread.
   return `e\t${run}\t${call.exchange.id}\t${JSON.stringify(row)}\t${JSON.stringify(tries)}\t${kept}`;

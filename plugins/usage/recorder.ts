@@ -67,7 +67,7 @@ export class Recorder {
       endedAt: clock.monotonic(),
       asked,
       session: this.#sessionOf(exchange),
-      estimatedInput: exchange.estimatedInput ?? null,
+      estimatedInput: exchange.estimatedInput,
       promptHash: prompt === undefined ? null : hash("sha256", prompt, "base64url"),
       cost: costOf(exchange, catalogue),
       catalogue,

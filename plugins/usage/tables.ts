@@ -85,7 +85,7 @@ export const migrations: Migrations = {
       ["usage_exchanges", EXCHANGE.filter(({ name }) => !ADDED.includes(name))],
       ["usage_attempts", ATTEMPT],
     ] as const) {
-      const built = withColumns(db.schema.createTable(table), columns as readonly Column<never>[]).addPrimaryKeyConstraint(`${table}_pk`, [
+      const built = withColumns(db.schema.createTable(table), columns).addPrimaryKeyConstraint(`${table}_pk`, [
         "id",
         "created_at",
       ] as never);
@@ -145,7 +145,7 @@ export function list(names: readonly string[]) {
   return sql.join(names.map((name) => sql.ref(name)));
 }
 
-function withColumns(table: CreateTableBuilder<string, never>, columns: readonly Column<never>[]) {
+function withColumns(table: CreateTableBuilder<string, never>, columns: readonly Column[]) {
   return columns.reduce(
     (built, { name, type }) =>
       built.addColumn(name, type, (column) => (name === "id" || name === "created_at" ? column.notNull() : column)) as never,
