@@ -136,6 +136,8 @@ export interface ErrorDetails {
   headers?: Record<string, string>;
   /** Kept for logs, never shown. */
   cause?: unknown;
+  /** Whether the message repeats what the client sent, so that no log may have it. */
+  quotes?: boolean;
 }
 
 /**
@@ -150,6 +152,7 @@ export class GatewayError extends Error {
   readonly retry: boolean;
   readonly retryAfter: number | undefined;
   readonly headers: Record<string, string> | undefined;
+  readonly quotes: boolean;
   /** The plugin that failed, when one did; set by the chain. */
   plugin?: string;
 
@@ -161,6 +164,7 @@ export class GatewayError extends Error {
     this.retry = details.retry ?? ERRORS[code].retry;
     this.retryAfter = details.retryAfter;
     this.headers = details.headers;
+    this.quotes = details.quotes ?? false;
   }
 
   /** `error.type` as the given client dialect spells it. */

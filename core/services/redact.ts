@@ -76,13 +76,14 @@ function copyValue(value: unknown, stacks: boolean, depth: number): unknown {
 /** An error and its causes as `{ type, code, message, plugin, stack, cause }`; stacks only where asked for. */
 function describeError(error: unknown, stacks: boolean, causes = MAX_CAUSES): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: typeof error === "string" ? error : inspect(error, { depth: 1 }) };
-  const { code, plugin } = error as { code?: unknown; plugin?: unknown };
+  const { code, plugin, quotes } = error as { code?: unknown; plugin?: unknown; quotes?: unknown };
   return {
     type: error.name,
     code,
-    message: copyValue(error.message, false, 0),
+    message: quotes === true ? "(repeats the request)" : copyValue(error.message, false, 0),
     plugin,
-    stack: stacks ? error.stack : undefined,
+    // Its first line is the message.
+    stack: stacks && quotes !== true ? error.stack : undefined,
     cause: error.cause === undefined || causes === 0 ? undefined : describeError(error.cause, stacks, causes - 1),
   };
 }

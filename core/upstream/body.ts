@@ -24,8 +24,9 @@ export function parseObject(bytes: Buffer): JsonObject {
   let parsed: Json;
   try {
     parsed = JSON.parse(bytes.toString("utf8")) as Json;
-  } catch (cause) {
-    throw new GatewayError("upstream_invalid", { cause });
+  } catch {
+    // The parser's own message quotes the text, which may quote the prompt.
+    throw new GatewayError("upstream_invalid", { cause: new Error(`the answer is not JSON (${bytes.length} bytes)`) });
   }
   if (parsed === null || typeof parsed !== "object" || Array.isArray(parsed)) {
     throw new GatewayError("upstream_invalid", { cause: new Error("the answer is not a JSON object") });

@@ -194,7 +194,7 @@ class AttemptRun {
     } catch {
       parsed = text;
     }
-    return relayError(status, headers, this.#dialect.readError(status, parsed), this.#provider);
+    return relayError(status, headers, this.#dialect.readError(status, parsed), this.#provider, this.#exchange.wire);
   }
 
   async #readWhole(response: UpstreamResponse): Promise<void> {
@@ -224,7 +224,7 @@ class AttemptRun {
       dialect: this.#provider.dialect,
       body,
       reader,
-      toError: () => relayError(502, {}, reader.error ?? {}, this.#provider),
+      toError: () => relayError(502, {}, reader.error ?? {}, this.#provider, exchange.wire),
       clock,
       idleMs: limits.idleMs,
       onEnd: (error) => {

@@ -1,3 +1,4 @@
+import type { JsonObject } from "../dialects/canonical.ts";
 import type { UpstreamErrorInfo } from "../dialects/dialect.ts";
 import { GatewayError } from "../errors.ts";
 import type { Provider } from "../provider.ts";
@@ -5,19 +6,28 @@ import type { Provider } from "../provider.ts";
 /** Statuses by which a provider blames the request itself: the client is told what the provider said. */
 const CLIENT_FAULTS = new Set([400, 404, 409, 413, 422]);
 const LONGEST_MESSAGE = 1_000;
+/** Where a request has texts of its users; names of fields are none. */
+const PROMPTS = ["messages", "input", "system", "tools"];
+/** So many characters in a row are no chance: of any text twice as long that a message repeats, one piece is found. */
+const TELLING = 12;
 
 /**
  * A provider's error as the client is to see it. Faults of the request keep their status and message; the gateway's own
- * credentials being refused is nobody's business but the operator's, and a broken provider's text is not passed on.
+ * credentials being refused is nobody's business but the operator's, and a broken provider's text is not passed on. What
+ * repeats a part of the prompt in `asked`, the client's own body, is for the client alone.
  */
 export function relayError(
   status: number,
   headers: Readonly<Record<string, unknown>>,
   said: UpstreamErrorInfo,
   provider: Pick<Provider, "name" | "headers">,
+  asked: JsonObject,
 ): GatewayError {
   const info = withoutCredentials(said, provider);
-  const cause = new Error(`${provider.name} answered ${status}: ${info.type ?? ""} ${info.code ?? ""} ${info.message ?? ""}`.trim());
+  const message = info.message?.slice(0, LONGEST_MESSAGE);
+  const quotes = message !== undefined && repeats(message, asked);
+  const heard = quotes ? "(its message repeats the request)" : (message ?? "");
+  const cause = new Error(`${provider.name} answered ${status}: ${info.type ?? ""} ${info.code ?? ""} ${heard}`.trim());
   const kind = `${info.type ?? ""} ${info.code ?? ""}`;
   if (status === 401 || status === 403 || status === 407) return new GatewayError("upstream_auth_failed", { cause });
   if (status === 429 || /rate_limit|RESOURCE_EXHAUSTED/i.test(kind)) {
@@ -35,10 +45,17 @@ export function relayError(
       status,
       cause,
       param: info.param ?? null,
-      ...(info.message ? { message: info.message.slice(0, LONGEST_MESSAGE) } : {}),
+      quotes,
+      ...(message ? { message } : {}),
     });
   }
   return new GatewayError("upstream_failed", { cause });
+}
+
+function repeats(message: string, asked: JsonObject): boolean {
+  const prompt = JSON.stringify(PROMPTS.map((name) => asked[name]));
+  for (let at = 0; at + TELLING <= message.length; at += TELLING) if (prompt.includes(message.slice(at, at + TELLING))) return true;
+  return false;
 }
 
 /** Seconds, from `retry-after-ms` or `retry-after` (seconds or an HTTP date is ignored as too vague); garbage and negatives are ignored. */

@@ -230,6 +230,40 @@ describe("E6: a secret", () => {
     120_000,
   );
 
+  it("that is a prompt, quoted by a provider, shows to its own client alone", async () => {
+    const rig = await startCanaries({}, "");
+    const quoting: readonly Responder[] = [
+      ...[400, 401, 403, 413, 422, 429, 500, 503].map(
+        (status): Responder =>
+          () =>
+            json({ type: "error", error: { message: `cannot say: ${rig.prompt}`, type: "no", code: "no" } }, { status }),
+      ),
+      { status: 400, body: rig.prompt },
+      { status: 200, headers: { "content-type": "application/json" }, body: rig.prompt },
+      { status: 200, headers: { "content-type": "application/json" }, body: `{"id": ${rig.prompt}` },
+      sse([`data: ${JSON.stringify({ error: { message: rig.prompt } })}\n\n`]),
+      sse([...FRAMES.slice(0, 2), `data: ${rig.prompt}\n\n`]),
+      sse([...FRAMES.slice(0, 2), `data: ${JSON.stringify({ error: { message: rig.prompt } })}\n\n`]),
+      sse([...FRAMES.slice(0, 2), `event: error\ndata: ${JSON.stringify({ type: "error", error: { message: rig.prompt } })}\n\n`]),
+    ];
+    for (const script of quoting) {
+      rig.next(script);
+      for (const [path, model] of ROUTES) {
+        for (const stream of [false, true]) {
+          const messages = [{ role: "user", content: `Say "${rig.prompt}"!` }];
+          await rig.ask(path, { key: rig.keys.ann, body: { model, stream, max_tokens: 20, messages } });
+        }
+      }
+    }
+    await rig.stop();
+    const { told = [], leaked = [] } = Object.groupBy(rig.canaries.hits(), (hit) =>
+      hit.startsWith("a prompt in the answer") ? "told" : "leaked",
+    );
+    expect(leaked).toEqual([]);
+    expect(told.length).toBeGreaterThan(10);
+    expect(rig.canaries.seen("a log line")).toBeGreaterThan(5_000);
+  }, 60_000);
+
   it("is found where it is logged, whole or in part", () => {
     const canaries = new Canaries();
     const secret = canaries.hatch("a key");
