@@ -19,7 +19,7 @@ export interface Plan {
 
 /** Warm-up as long as V8 takes here: a gateway's CPU per request falls to a quarter over its first 30,000 requests, and each kind of call undoes some of what was compiled for the other. */
 export const PLANS: { readonly full: Plan; readonly quick: Plan } = {
-  full: { rounds: 8, warmUp: 40_000, warmUpMs: 2000, saturateMs: 800, steadyMs: 800, streams: 40 },
+  full: { rounds: 8, warmUp: 40_000, warmUpMs: 2000, saturateMs: 2000, steadyMs: 800, streams: 120 },
   quick: { rounds: 2, warmUp: 10_000, warmUpMs: 2000, saturateMs: 800, steadyMs: 600, streams: 30 },
 };
 const LANES = 32;
@@ -27,7 +27,7 @@ const PER_SECOND = 400;
 const STREAM_EVERY_MS = 15;
 /** What a proxy still does for calls that it has answered is over by then, in ms. */
 const LATER_MS = 1_200;
-/** What wakes a proxy up before it is measured. */
+/** What a proxy is given right before it is measured, so that it is what a busy one costs: after a second of idleness the first calls cost several times as much. */
 const WAKE = { ms: 300, streams: 15 };
 export const OPEN_STREAMS = 1000;
 
@@ -107,7 +107,6 @@ export class Runner {
     const details = { ...this.#target, lanes: LANES, ms: saturateMs };
     const ask = () => this.#load.ask<{ requests: number; ms: number }>("saturate", details);
     await this.#load.ask("saturate", { ...details, ms: WAKE.ms });
-    await setTimeout(LATER_MS);
     const { cpu, meanwhile, value } = await this.#cpuOf(ask);
     const { requests, ms } = value;
     this.#perSecond = requests / (ms / 1000);
@@ -116,7 +115,6 @@ export class Runner {
 
   async stream(plan: Plan): Promise<Pick<Figures, "cpuPerChunk" | "firstP50" | "readsPerChunk">> {
     await streamed(this.#load, this.#target, { ...plan, streams: WAKE.streams });
-    await setTimeout(LATER_MS);
     const { cpu, value } = await this.#cpuOf(() => streamed(this.#load, this.#target, plan));
     const { chunks, ...times } = value;
     return { cpuPerChunk: cpu / chunks, ...times };
