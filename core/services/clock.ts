@@ -16,6 +16,8 @@ export interface Clock {
   timer(ms: number, callback: () => void): Timer;
   /** Calls back every `ms` until cancelled. Never keeps the process alive. */
   interval(ms: number, callback: () => void): Timer;
+  /** Calls back once all is done that this turn of the event loop has brought; no time passes. */
+  soon(callback: () => void): void;
   /** Resolves after `ms`; rejects with the signal's reason when that aborts first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
@@ -37,6 +39,10 @@ class SystemClock implements Clock {
   interval(ms: number, callback: () => void): Timer {
     const handle = setInterval(callback, ms).unref();
     return { refresh: () => handle.refresh(), cancel: () => clearInterval(handle) };
+  }
+
+  soon(callback: () => void): void {
+    setImmediate(callback);
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {

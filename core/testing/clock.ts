@@ -59,6 +59,10 @@ export class FakeClock implements Clock {
     });
   }
 
+  soon(callback: () => void): void {
+    void setImmediate().then(callback);
+  }
+
   /** Moves both times on by `ms`, firing what falls due in order, each at its own time; promises run between any two. */
   async advance(ms: number): Promise<void> {
     const end = this.#monotonic + ms;

@@ -1,12 +1,15 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { bind, Logger } from "headgate";
+import { bind, Clock, Logger } from "headgate";
 import { openai } from "headgate/providers";
 import { answerIn, FakeLogger, FaultProxy, gate, ScriptedUpstream, startGateway, type TestGateway } from "headgate/testing";
 import { describe, expect, it, vi } from "vitest";
+import { RedisLink } from "../../core/services/redis.ts";
+import { RedisScripts } from "../../core/services/scripts.ts";
 import { ask, limited, passed, redis, running, start } from "../../test/support/rate-rig.ts";
 import { hasRedis, startRedis } from "../../test/support/redis.ts";
+import { SharedCounters } from "./shared-counters.ts";
 
 describe.skipIf(!hasRedis)("limits shared through Redis", () => {
   it("D14: hold over two gateways: 200 at once on a limit of 50", async () => {
@@ -30,6 +33,37 @@ describe.skipIf(!hasRedis)("limits shared through Redis", () => {
     expect(text).toContain("3 requests/hour");
     expect(headers.get("x-headgate-ratelimit-mode")).toBe("redis");
     expect(Number(headers.get("retry-after-ms"))).toBeGreaterThan(0);
+  });
+
+  it("are asked for with one command by calls of the same turn, each with a verdict of its own", async () => {
+    const clock = (Clock.fallback as () => Clock)();
+    const link = new RedisLink((await redis()).url, clock, new FakeLogger());
+    running.push({ stop: () => link.stop() });
+    const scripts = new RedisScripts(link);
+    let commands = 0;
+    const counters = new SharedCounters("lim_test", clock, () => ({
+      shared: true,
+      healthy: () => true,
+      run: (...command) => {
+        commands += 1;
+        return scripts.run(...command);
+      },
+    }));
+    const claim = (key: string, amount: number, windowMs: number) => ({
+      key,
+      unit: "requests" as const,
+      cost: 1,
+      amount,
+      windowMs,
+      burst: amount,
+    });
+    const ask = (who: string, n: number) => counters.take(`${who} ${n}`, [claim(who, 3, 60_000), claim(`all ${who}`, 2, 0)]);
+    const many = Array.from({ length: 100 }, (_, n) => counters.take(`other ${n}`, [claim("others", 90, 60_000)]));
+    const answers = await Promise.all([ask("ann", 1), ask("bob", 1), ask("ann", 2), ask("ann", 3), ask("bob", 2), ask("ann", 4)]);
+    expect(answers.map((answer) => answer?.verdict.kind)).toEqual(["admitted", "admitted", "admitted", "refused", "admitted", "refused"]);
+    expect(answers[3]?.verdict).toMatchObject({ at: 1, standing: { used: 2 } });
+    expect((await Promise.all(many)).filter((answer) => answer?.verdict.kind === "admitted")).toHaveLength(90);
+    expect(commands).toBe(2);
   });
 
   it("A1: go on in this process while Redis is gone, and are shared again when it is back", async () => {
