@@ -142,6 +142,14 @@ const FAULTS: Record<string, { phase: Fault["phase"]; message: RegExp; handle: L
   },
   "neither answers nor calls next": { phase: "before", message: /neither called next/, handle: async () => undefined },
   "forgets to await next": { phase: "after", message: /did not await next/, handle: (_exchange, next) => void next() },
+  "forgets to await next twice": {
+    phase: "after",
+    message: /did not await next/,
+    handle: (_exchange, next) => {
+      void next();
+      void next();
+    },
+  },
   "calls next twice": {
     phase: "after",
     message: /called next\(\) twice/,
@@ -188,6 +196,21 @@ describe.each(Object.entries(FAULTS))("a plugin that %s", (_name, fault) => {
     await run(test);
     expect(test.call.reply).toEqual(reply());
     expect(test.faults).toMatchObject([{ plugin: "bad", phase: fault.phase, failMode: "open" }]);
+  });
+
+  it("leaves no rejection that nobody hears of, when what is below it fails as well", async () => {
+    const unheard: unknown[] = [];
+    const listen = (error: unknown) => void unheard.push(error);
+    process.on("unhandledRejection", listen);
+    for (const outer of [link("forgetful", (_exchange, next) => void next()), passing("a")]) {
+      const test = chain([outer, link("bad", fault.handle, { failMode: "open" })], () =>
+        Promise.reject(new GatewayError("upstream_failed")),
+      );
+      await expect(run(test)).rejects.toBeInstanceOf(GatewayError);
+    }
+    await new Promise(setImmediate);
+    process.off("unhandledRejection", listen);
+    expect(unheard).toEqual([]);
   });
 
   it("never hides what failed below it", async () => {

@@ -46,7 +46,7 @@ export function compileChain(links: readonly Link[], innermost: Run, context: Ch
       () => above?.landed(clock.monotonic()),
       (error) => {
         above?.failed(error, clock.monotonic());
-        ended.catch(ignore);
+        seenTo(ended);
         throw error;
       },
     );
@@ -112,7 +112,7 @@ class LinkRun implements ActiveLink {
 
   #until(turn: ReturnType<Link["handle"]>): Promise<void> {
     this.#own = Promise.withResolvers();
-    const { promise } = this.#own;
+    const promise = seenTo(this.#own.promise);
     if (typeof turn?.then === "function") {
       turn.then(
         () => this.#returned(),
@@ -129,7 +129,7 @@ class LinkRun implements ActiveLink {
 
   readonly #next = (): Promise<void> => {
     const breach = this.#breach();
-    if (breach) return Promise.reject(new ContractError(breach));
+    if (breach) return seenTo(Promise.reject(new ContractError(breach)));
     this.#tries++;
     this.#foreign = undefined;
     this.#exchange.reply = undefined;
@@ -185,8 +185,6 @@ class LinkRun implements ActiveLink {
   #fail(error: unknown, now: number): void {
     this.#close(now);
     this.#outer?.failed(error, now);
-    // A plugin that forgets to await must not turn an error from below into an unhandled rejection.
-    this.#own?.promise.catch(ignore);
     this.#own?.reject(error);
   }
 
@@ -241,4 +239,8 @@ class LinkRun implements ActiveLink {
   }
 }
 
-function ignore(): void {}
+/** A plugin that forgets to await must not turn an error from below into an unhandled rejection. */
+function seenTo(turn: Promise<void>): Promise<void> {
+  turn.catch(() => undefined);
+  return turn;
+}

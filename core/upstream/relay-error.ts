@@ -10,6 +10,8 @@ const LONGEST_MESSAGE = 1_000;
 const PROMPTS = ["messages", "input", "system", "tools"];
 /** So many characters in a row are no chance: of any text twice as long that a message repeats, one piece is found. */
 const TELLING = 12;
+/** In characters; half a million take some 10 ms to look through. */
+const LONGEST_PROMPT = 512 * 1024;
 
 /**
  * A provider's error as the client is to see it. Faults of the request keep their status and message; the gateway's own
@@ -52,8 +54,10 @@ export function relayError(
   return new GatewayError("upstream_failed", { cause });
 }
 
+/** Of a prompt too long to be looked through it is taken for granted. */
 function repeats(message: string, asked: JsonObject): boolean {
   const prompt = JSON.stringify(PROMPTS.map((name) => asked[name]));
+  if (prompt.length > LONGEST_PROMPT) return true;
   for (let at = 0; at + TELLING <= message.length; at += TELLING) if (prompt.includes(message.slice(at, at + TELLING))) return true;
   return false;
 }
