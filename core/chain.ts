@@ -46,6 +46,7 @@ export function compileChain(links: readonly Link[], innermost: Run, context: Ch
       () => above?.landed(clock.monotonic()),
       (error) => {
         above?.failed(error, clock.monotonic());
+        // Not before: calls that succeed need not pay for it.
         seenTo(ended);
         throw error;
       },

@@ -11,7 +11,11 @@ export interface OwnLimits {
 
 export function ownLimits(caller: Caller | undefined, limits: readonly Limit[]): OwnLimits {
   const own = limits.filter(({ per }) => per !== "team" || caller?.team);
-  return { limits: own, claims: own.map((limit) => claimOf(limit, ownSubject(limit, caller))) };
+  const claims = own.map((limit) => {
+    const subject = ownSubject(limit, caller);
+    return subject === undefined ? undefined : claimOf(limit, subject);
+  });
+  return { limits: own, claims };
 }
 
 /** What a call claims of each of its caller's limits. `known` bounds the model names that callers make up. */
@@ -25,7 +29,7 @@ export function claimsOf(
   const made: Claim[] = [];
   for (let at = 0; at < limits.length; at++) {
     const limit = limits[at] as Limit;
-    const claim = claims[at] ?? (claimOf(limit, subjectOf(limit, exchange, known)) as Claim);
+    const claim = claims[at] ?? claimOf(limit, subjectOf(limit, exchange, known));
     if (limit.unit === "tokens") {
       tokens ??= estimate(exchange);
       made.push({ ...claim, cost: costOf(tokens, limit.amount) });
@@ -34,8 +38,8 @@ export function claimsOf(
   return made;
 }
 
-function claimOf({ unit, amount, windowMs, per, burst = amount }: Limit, subject: string | undefined): Claim | undefined {
-  return subject === undefined ? undefined : { key: `${unit}:${windowMs}:${per}:${subject}`, unit, cost: 1, amount, windowMs, burst };
+function claimOf({ unit, amount, windowMs, per, burst = amount }: Limit, subject: string): Claim {
+  return { key: `${unit}:${windowMs}:${per}:${subject}`, unit, cost: 1, amount, windowMs, burst };
 }
 
 /** A guess alone must not make a call too large for its limit. */

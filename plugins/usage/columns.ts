@@ -1,4 +1,4 @@
-import type { Attempt, Catalogue, Exchange, Outcome, Target } from "headgate";
+import type { Attempt, Catalogue, Exchange, Outcome, Target, Usage } from "headgate";
 
 declare module "headgate" {
   interface Exchange {
@@ -52,9 +52,28 @@ export function userAgentOf({ client }: Exchange): string | null {
 }
 
 /** The only try of a call, where its row says all there is to say of it. */
-export function onlyTry({ exchange: { attempts }, outcome }: Call): Attempt | undefined {
+function onlyTry({ exchange: { attempts }, outcome }: Call): Attempt | undefined {
   const [only] = attempts;
   return attempts.length === 1 && only?.error?.code === outcome.error?.code ? only : undefined;
+}
+
+/** What calls and tries have in common: the tokens they used, as columns and as cells. */
+const TOKENS = {
+  input_tokens: "bigint",
+  output_tokens: "bigint",
+  cached_tokens: "bigint",
+  cache_write_tokens: "bigint",
+  reasoning_tokens: "bigint",
+} as const;
+
+function tokenCells(usage: Usage | null | undefined) {
+  return {
+    input_tokens: whole(usage?.inputTokens ?? 0),
+    output_tokens: whole(usage?.outputTokens ?? 0),
+    cached_tokens: whole(usage?.cachedTokens ?? 0),
+    cache_write_tokens: whole(usage?.cacheWriteTokens ?? 0),
+    reasoning_tokens: whole(usage?.reasoningTokens ?? 0),
+  };
 }
 
 /** Cells of a call's row in `usage_exchanges`, in the order of its columns. */
@@ -79,11 +98,7 @@ export function rowOf(call: Call) {
     requested_model: exchange.requestedModel.slice(0, 200),
     provider: last?.target.provider ?? null,
     model: last?.target.model.slice(0, 200) ?? null,
-    input_tokens: whole(usage?.inputTokens ?? 0),
-    output_tokens: whole(usage?.outputTokens ?? 0),
-    cached_tokens: whole(usage?.cachedTokens ?? 0),
-    cache_write_tokens: whole(usage?.cacheWriteTokens ?? 0),
-    reasoning_tokens: whole(usage?.reasoningTokens ?? 0),
+    ...tokenCells(usage),
     estimated_input_tokens: whole(call.estimatedInput),
     estimated: outcome.estimated ? 1 : 0,
     cost: call.cost,
@@ -125,11 +140,7 @@ export const EXCHANGE = columnsOf({
   requested_model: "text",
   provider: "text",
   model: "text",
-  input_tokens: "bigint",
-  output_tokens: "bigint",
-  cached_tokens: "bigint",
-  cache_write_tokens: "bigint",
-  reasoning_tokens: "bigint",
+  ...TOKENS,
   estimated_input_tokens: "bigint",
   estimated: "bigint",
   cost: "bigint",
@@ -163,11 +174,7 @@ export function tryRowOf({ id, target, usage, status, error, startedAt, endedAt,
     exchange_id: call.exchange.id,
     provider: target.provider,
     model: target.model.slice(0, 200),
-    input_tokens: whole(usage?.inputTokens ?? 0),
-    output_tokens: whole(usage?.outputTokens ?? 0),
-    cached_tokens: whole(usage?.cachedTokens ?? 0),
-    cache_write_tokens: whole(usage?.cacheWriteTokens ?? 0),
-    reasoning_tokens: whole(usage?.reasoningTokens ?? 0),
+    ...tokenCells(usage),
     cost: usage ? call.catalogue.cost(target, usage) : 0,
     status: status ?? null,
     error: (error?.code ?? null) as string | null,
@@ -184,11 +191,7 @@ export const ATTEMPT = columnsOf({
   exchange_id: "text",
   provider: "text",
   model: "text",
-  input_tokens: "bigint",
-  output_tokens: "bigint",
-  cached_tokens: "bigint",
-  cache_write_tokens: "bigint",
-  reasoning_tokens: "bigint",
+  ...TOKENS,
   cost: "bigint",
   status: "bigint",
   error: "text",

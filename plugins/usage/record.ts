@@ -1,4 +1,4 @@
-import { type Call, type Cell, EXCHANGE, onlyTry, rowOf, tryRowOf } from "./columns.ts";
+import { type Call, type Cell, EXCHANGE, rowOf, tryRowOf } from "./columns.ts";
 
 /**
  * What is written down of a call, each as one line. `b`: it has begun, in this run of the process. `e`: it has ended, with
@@ -63,12 +63,12 @@ export function dropLine(run: string, id: string): string {
 export type SealedContent = readonly [prompt: string, answer: string | null];
 
 export function endLine(run: string, call: Call, content?: SealedContent): string {
-  const row = Object.values(rowOf(call));
-  const apart = onlyTry(call) ? [] : call.exchange.attempts;
+  const row = rowOf(call);
+  const apart = row.try_id === null ? call.exchange.attempts : [];
   const tries = apart.map((attempt) => Object.values(tryRowOf(attempt, call)));
   const kept = content ? JSON.stringify([call.exchange.id, call.createdAt, ...content]) : "";
   // A tab is never bare in JSON, so the three can be told apart unread.
-  return `e\t${run}\t${call.exchange.id}\t${JSON.stringify(row)}\t${JSON.stringify(tries)}\t${kept}`;
+  return `e\t${run}\t${call.exchange.id}\t${JSON.stringify(Object.values(row))}\t${JSON.stringify(tries)}\t${kept}`;
 }
 
 export interface Reading {

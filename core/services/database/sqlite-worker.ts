@@ -67,7 +67,8 @@ port.on("message", (message: Statement | ManyStatements | "close") => {
   try {
     database ??= open();
     if ("rows" in message) {
-      port.postMessage({ id, rows: [], changes: runMany(database, message) } satisfies FromWorker);
+      runMany(database, message);
+      port.postMessage({ id, rows: [] } satisfies FromWorker);
       return;
     }
     const statement = prepare(database, sql);
@@ -127,18 +128,13 @@ function prepare(on: DatabaseSync, sql: string): StatementSync {
   return statement;
 }
 
-/** Returns how many rows were changed. Numbers go in as floats here, and become whole again by the type of their column. */
-function runMany(on: DatabaseSync, { sql, rows: json, together }: ManyStatements): number {
+/** Numbers go in as floats here, and become whole again by the type of their column. */
+function runMany(on: DatabaseSync, { sql, rows: json, together }: ManyStatements): void {
   const rows = JSON.parse(json) as SQLInputValue[][];
   const whole = rows.length - (rows.length % together.rows);
-  let changed = 0;
-  const run = (statement: StatementSync, cells: SQLInputValue[]) => {
-    changed += Number(statement.run(...cells).changes);
-  };
-  for (let at = 0; at < whole; at += together.rows)
-    run(prepare(on, together.sql), ([] as SQLInputValue[]).concat(...rows.slice(at, at + together.rows)));
-  for (const row of rows.slice(whole)) run(prepare(on, sql), row);
-  return changed;
+  const [many, one] = [prepare(on, together.sql), prepare(on, sql)];
+  for (let at = 0; at < whole; at += together.rows) many.run(...([] as SQLInputValue[]).concat(...rows.slice(at, at + together.rows)));
+  for (const row of rows.slice(whole)) one.run(...row);
 }
 
 /** As PostgreSQL would take it: whole numbers stay whole (node:sqlite sends every number as a float), truth is a number. */
