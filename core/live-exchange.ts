@@ -116,11 +116,12 @@ export class LiveExchange implements Exchange {
     this.#controller?.abort(reason);
   }
 
-  /** Tells everyone how the call ended. `onFault` hears of each callback that failed; the promise resolves when all are done. */
-  async settle(outcome: Outcome, onFault: (plugin: string, error: unknown) => void): Promise<void> {
+  /** Tells everyone how the call ended, at once or after `time`. `onFault` hears of each callback that failed; the promise resolves when all are done. */
+  async settle(outcome: Outcome, onFault: (plugin: string, error: unknown) => void, time?: Promise<void>): Promise<void> {
     if (this.#settled) return;
     this.#settled = true;
     this.#onAbort = [];
+    if (time) await time;
     const pending: Promise<void>[] = [];
     for (let index = this.#callbacks.length - 1; index >= 0; index--) {
       const { plugin, run } = this.#callbacks[index] as Callback;

@@ -33,7 +33,7 @@ export async function serve(
   } catch (thrown) {
     outcome = fail(exchange, asGatewayError(thrown), dialect, response);
   }
-  plane.calls.settle(exchange, outcome);
+  void plane.calls.settle(exchange, outcome);
 }
 
 /** Reads a request, and begins its call. */

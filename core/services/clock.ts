@@ -16,13 +16,32 @@ export interface Clock {
   timer(ms: number, callback: () => void): Timer;
   /** Calls back every `ms` until cancelled. Never keeps the process alive. */
   interval(ms: number, callback: () => void): Timer;
-  /** Calls back once all is done that this turn of the event loop has brought; no time passes. */
-  soon(callback: () => void): void;
+  /**
+   * Resolves once all is done that this turn of the event loop has brought, for all that wait for it in the order in which
+   * they asked; no time passes.
+   */
+  turn(): Promise<void>;
   /** Resolves after `ms`; rejects with the signal's reason when that aborts first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** Turns of the event loop, which come of themselves for every clock. */
+export function turns(): Clock["turn"] {
+  let turn: Promise<void> | undefined;
+  return () => {
+    turn ??= new Promise((resolve) => {
+      setImmediate(() => {
+        turn = undefined;
+        resolve();
+      });
+    });
+    return turn;
+  };
+}
+
 class SystemClock implements Clock {
+  readonly turn = turns();
+
   now(): Date {
     return new Date();
   }
@@ -39,10 +58,6 @@ class SystemClock implements Clock {
   interval(ms: number, callback: () => void): Timer {
     const handle = setInterval(callback, ms).unref();
     return { refresh: () => handle.refresh(), cancel: () => clearInterval(handle) };
-  }
-
-  soon(callback: () => void): void {
-    setImmediate(callback);
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {

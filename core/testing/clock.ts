@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import type { Clock, Timer } from "../services/clock.ts";
+import { type Clock, type Timer, turns } from "../services/clock.ts";
 
 interface Pending {
   /** Monotonic ms. */
@@ -18,6 +18,7 @@ export class FakeClock implements Clock {
   #wall: number;
   #order = 0;
   readonly #pending = new Map<object, Pending>();
+  readonly turn = turns();
 
   constructor(start: Date | string | number = "2026-01-01T00:00:00Z") {
     this.#wall = new Date(start).getTime();
@@ -57,10 +58,6 @@ export class FakeClock implements Clock {
       });
       signal?.addEventListener("abort", onAbort, { once: true });
     });
-  }
-
-  soon(callback: () => void): void {
-    void setImmediate().then(callback);
   }
 
   /** Moves both times on by `ms`, firing what falls due in order, each at its own time; promises run between any two. */

@@ -7,7 +7,9 @@ import { AttemptRun, type CallServices, wantsStream } from "./attempt.ts";
 /** The innermost link: one attempt at the exchange's target, up to the point where its answer is committed. */
 export function createCall(services: CallServices): (exchange: LiveExchange) => Promise<void> {
   return async (exchange) => {
-    // A plugin may go on with a call that has ended meanwhile.
+    // What plugins have written down of the call is in the operating system's hands before it goes out, whenever the process is killed.
+    await services.clock.turn();
+    // It may have ended meanwhile, or a plugin may go on with one that has.
     if (exchange.aborted) throw exchange.aborted;
     if (exchange.operation === "models") {
       exchange.reply = { kind: "json", body: services.modelList() };

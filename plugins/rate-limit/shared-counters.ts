@@ -178,7 +178,7 @@ export class SharedCounters {
   take(call: string, claims: readonly Claim[]): Promise<Answer | undefined> {
     const { promise, resolve } = Promise.withResolvers<Answer | undefined>();
     this.#asking.push({ call, claims, resolve });
-    if (this.#asking.length === 1) this.#clock.soon(() => this.#takeAll());
+    if (this.#asking.length === 1) void this.#clock.turn().then(() => this.#takeAll());
     return promise;
   }
 

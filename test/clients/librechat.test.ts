@@ -16,7 +16,7 @@ const clock: Clock = {
   monotonic: () => system.monotonic(),
   timer: (ms, callback) => system.timer(ms, callback),
   interval: (ms, callback) => system.interval(ms, callback),
-  soon: (callback) => system.soon(callback),
+  turn: () => system.turn(),
   sleep: (ms, signal) => system.sleep(ms, signal),
 };
 

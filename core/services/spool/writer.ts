@@ -49,7 +49,8 @@ export class SpoolWriter {
   #carryDue = false;
   #broken = false;
   #failedAt = Number.NEGATIVE_INFINITY;
-  #writing: NodeJS.Immediate | undefined;
+  #writing = false;
+  #closed = false;
   #lingering: Timer | undefined;
   #syncing: Timer | undefined;
 
@@ -96,9 +97,11 @@ export class SpoolWriter {
       });
       return;
     }
-    this.#writing ??= setImmediate(() => {
-      this.#writing = undefined;
-      this.flush();
+    if (this.#writing) return;
+    this.#writing = true;
+    void this.#options.clock.turn().then(() => {
+      this.#writing = false;
+      if (!this.#closed) this.flush();
     });
   }
 
@@ -146,7 +149,7 @@ export class SpoolWriter {
 
   /** Writes what is left, and ends; `done` says that nothing is needed any more. */
   close(done: boolean): void {
-    if (this.#writing) clearImmediate(this.#writing);
+    this.#closed = true;
     this.#lingering?.cancel();
     this.#failedAt = Number.NEGATIVE_INFINITY;
     if (!done) this.flush();
