@@ -6,7 +6,7 @@ import { token } from "../di.ts";
  */
 export interface Spool {
   /**
-   * Adds a record, which holds no line break. It is in the operating system's hands once `Clock.turn` has come, and so before
+   * Adds a record, a text without control characters but tabs (JSON has none). It is in the operating system's hands once `Clock.turn` has come, and so before
    * a call that writes it goes out to its provider (a killed process loses nothing), and on disk within a tenth of a second. One that is `patient` may wait two milliseconds for
    * others to be written with. False when it could not be written (a full disk): it is then kept in memory, up to a limit, and
    * counted.

@@ -1,4 +1,4 @@
-import { putLine, roomFor } from "./segment.ts";
+import { putLine, roomFor, textOf } from "./segment.ts";
 
 /** In bytes. */
 const SLAB = 256 * 1024;
@@ -24,23 +24,15 @@ export class Arena {
   #slab = slabOf(SLAB);
   readonly #spare: Slab[] = [];
 
-  /** A place for lines, where there is room for so many bytes. */
-  open(room: number): Stored {
+  /** Keeps records as one line. */
+  store(records: readonly string[]): Stored {
+    const text = textOf(records);
+    const room = roomFor(text);
     const { used, bytes } = this.#slab;
     if (room > SLAB) this.#slab = slabOf(room);
     else if (used + room > bytes.length || bytes.length > SLAB) this.#slab = this.#spare.pop() ?? slabOf(SLAB);
     const slab = this.#slab;
-    slab.places += 1;
-    return { slab, from: slab.used, to: slab.used };
-  }
-
-  /** Puts a record's line at the end of the place that was opened last; false when there is no room. */
-  put(place: Stored, record: string): boolean {
-    const { slab, to } = place;
-    if (to + roomFor(record) > slab.bytes.length) return false;
-    place.to = putLine(slab.bytes, to, record);
-    slab.used = place.to;
-    return true;
+    return put(slab, text);
   }
 
   /** It is needed no more. */
@@ -65,12 +57,17 @@ export function sizeOf({ from, to }: Stored): number {
   return to - from;
 }
 
-/** Lines of records, in memory of their own. */
+/** Records as one line, in memory of its own. */
 export function storedAlone(records: readonly string[]): Stored {
-  const slab = slabOf(records.reduce((room, record) => room + roomFor(record), 0));
-  slab.places = 1;
-  for (const record of records) slab.used = putLine(slab.bytes, slab.used, record);
-  return { slab, from: 0, to: slab.used };
+  const text = textOf(records);
+  return put(slabOf(roomFor(text)), text);
+}
+
+function put(slab: Slab, text: string): Stored {
+  const from = slab.used;
+  slab.used = putLine(slab.bytes, from, text);
+  slab.places += 1;
+  return { slab, from, to: slab.used };
 }
 
 function slabOf(size: number): Slab {

@@ -1,13 +1,12 @@
 import { closeSync, openSync, readSync } from "node:fs";
-import { readLines } from "./segment.ts";
+import { countRecords, readLines } from "./segment.ts";
 
 /** Bytes read at once. */
 const PIECE = 1024 * 1024;
-const LF = 0x0a;
 
 export interface Piece {
   readonly records: string[];
-  /** Lines whose checksum is not theirs. */
+  /** Records of lines whose checksum is not theirs. */
   readonly bad: number;
   /** The file ended here, as it was then. */
   readonly done: boolean;
@@ -38,7 +37,7 @@ export class SegmentReader {
         const length = readSync(file, piece, 0, size, this.#at);
         const { records, bad, end } = readLines(piece.subarray(0, length));
         const done = length < size;
-        // A record longer than the piece: look again with more room.
+        // A line longer than the piece: look again with more room.
         if (end === 0 && !done) continue;
         this.#at += end;
         return { records, bad, done, torn: done && end < length };
@@ -47,17 +46,15 @@ export class SegmentReader {
   }
 }
 
-/** Lines in a file; 0 when it cannot be read, which shows when its turn comes. */
-export function countLines(path: string): number {
+/** Records in a file; 0 when it cannot be read, which shows when its turn comes. */
+export function recordsIn(path: string): number {
   try {
     return reading(path, (file) => {
       const piece = Buffer.allocUnsafe(PIECE);
-      let lines = 0;
-      for (let length = readSync(file, piece); length > 0; length = readSync(file, piece)) {
-        const bytes = piece.subarray(0, length);
-        for (let at = bytes.indexOf(LF); at >= 0; at = bytes.indexOf(LF, at + 1)) lines += 1;
-      }
-      return lines;
+      let records = 0;
+      for (let length = readSync(file, piece); length > 0; length = readSync(file, piece))
+        records += countRecords(piece.subarray(0, length));
+      return records;
     });
   } catch {
     return 0;

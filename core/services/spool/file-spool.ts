@@ -1,7 +1,7 @@
 import type { Clock, Timer } from "../clock.ts";
 import { within } from "../deadline.ts";
 import type { Spool, SpoolOptions } from "../spool.ts";
-import { countLines } from "./backlog.ts";
+import { recordsIn } from "./backlog.ts";
 import { DeliveryQueue } from "./queue.ts";
 import type { Segments } from "./segments.ts";
 import type { Trouble } from "./trouble.ts";
@@ -42,7 +42,7 @@ export class FileSpool implements Spool {
     this.#trouble = trouble;
     this.#segments = segments;
     const left = [...segments.all];
-    const unread = left.reduce((sum, { path }) => sum + countLines(path), 0);
+    const unread = left.reduce((sum, { path }) => sum + recordsIn(path), 0);
     const carry = options.carry && (() => options.carry?.() ?? []);
     this.#writer = new SpoolWriter({
       segments,

@@ -4,22 +4,30 @@ import type { Stored } from "./arena.ts";
 const DIGITS = Buffer.from("0123456789abcdef");
 const SPACE = 0x20;
 const LF = 0x0a;
-/** Where a line's record begins. */
+/** Between the records of a line: ASCII's own separator of records. */
+const BETWEEN = "\x1e";
+const BETWEEN_BYTE = 0x1e;
+/** Where a line's text begins. */
 const TEXT_AT = 9;
 /** Most bytes of a UTF-16 unit in UTF-8. */
 const WIDEST = 3;
-/** Up to this length a record's bytes are not counted to see how many they are. */
+/** Up to this length a text's bytes are not counted to see how many they are. */
 const SHORT = 16 * 1024;
 
-/** Bytes that its line takes at most. */
-export function roomFor(record: string): number {
-  return TEXT_AT + 1 + (record.length > SHORT ? Buffer.byteLength(record) : record.length * WIDEST);
+/** What a line says: records that were written together. */
+export function textOf(records: readonly string[]): string {
+  return records.length === 1 ? (records[0] as string) : records.join(BETWEEN);
 }
 
-/** Puts a record's line at a place with room for it: its checksum (CRC-32, eight hexadecimal digits), a space, the record, a line feed. Returns where it ends. */
-export function putLine(bytes: Buffer, at: number, record: string): number {
+/** Bytes that its line takes at most. */
+export function roomFor(text: string): number {
+  return TEXT_AT + 1 + (text.length > SHORT ? Buffer.byteLength(text) : text.length * WIDEST);
+}
+
+/** Puts a line at a place with room for it: the text's checksum (CRC-32, eight hexadecimal digits), a space, the text, a line feed. Returns where it ends. */
+export function putLine(bytes: Buffer, at: number, text: string): number {
   const from = at + TEXT_AT;
-  const to = from + bytes.write(record, from);
+  const to = from + bytes.write(text, from);
   let sum = crc32(bytes.subarray(from, to));
   for (let place = from - 2; place >= at; place--) {
     bytes[place] = DIGITS[sum & 15] as number;
@@ -32,14 +40,24 @@ export function putLine(bytes: Buffer, at: number, record: string): number {
 
 /** The records of lines that this process itself has written, and nothing could have damaged since. */
 export function recordsOf({ slab, from, to }: Stored): string[] {
-  const lines = slab.bytes.toString("utf8", from, to - 1).split("\n");
-  return lines.map((line) => line.slice(TEXT_AT));
+  const records: string[] = [];
+  for (const line of slab.bytes.toString("utf8", from, to - 1).split("\n")) {
+    for (const record of line.slice(TEXT_AT).split(BETWEEN)) records.push(record);
+  }
+  return records;
+}
+
+/** Records in these bytes: each ends with its line, or before the next. */
+export function countRecords(bytes: Buffer): number {
+  let count = 0;
+  for (const end of [LF, BETWEEN_BYTE]) for (let at = bytes.indexOf(end); at >= 0; at = bytes.indexOf(end, at + 1)) count += 1;
+  return count;
 }
 
 export interface Lines {
   /** Whole and sound, in order. */
   readonly records: string[];
-  /** Lines whose checksum is not theirs. */
+  /** Records of lines whose checksum is not theirs. */
   readonly bad: number;
   /** Bytes read, up to the last line feed; what follows is a line that is not whole (yet). */
   readonly end: number;
@@ -57,8 +75,8 @@ export function readLines(bytes: Buffer): Lines {
     if (line.length === 0) continue;
     const text = line.subarray(TEXT_AT);
     const sound = line.length > TEXT_AT && crc32(text) === Number.parseInt(line.toString("latin1", 0, TEXT_AT - 1), 16);
-    if (sound) records.push(text.toString("utf8"));
-    else bad += 1;
+    if (sound) for (const record of text.toString("utf8").split(BETWEEN)) records.push(record);
+    else bad += countRecords(line) + 1;
   }
   return { records, bad, end: start };
 }

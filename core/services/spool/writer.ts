@@ -1,11 +1,12 @@
 import type { Clock, Timer } from "../clock.ts";
 import { Arena, type Stored, sizeOf, storedAlone } from "./arena.ts";
-import { roomFor } from "./segment.ts";
 import type { Segments } from "./segments.ts";
 import type { Trouble } from "./trouble.ts";
 
 /** What waits in memory for a file that takes it, and elsewhere in a spool. */
 export const MOST = { records: 20_000, bytes: 16 * 1024 * 1024 } as const;
+/** A line takes no more once it has so many characters. */
+const LONG = 64 * 1024;
 /** A file is left for a new one at this size, in bytes. */
 const FULL = 4 * 1024 * 1024;
 /** How long a write may wait for the disk, in ms. */
@@ -29,7 +30,7 @@ export interface WriterOptions {
   held(): Piece[];
 }
 
-/** Records of one turn, as lines. */
+/** Records that were written together. */
 export interface Piece extends Stored {
   records: number;
   /** Number of the file that they are in; undefined while none has taken them. */
@@ -42,8 +43,9 @@ export interface Piece extends Stored {
 export class SpoolWriter {
   readonly #options: WriterOptions;
   readonly #arena = new Arena();
-  /** What this turn has added. */
-  #open: Piece | undefined;
+  /** What this turn has added, and how many characters that is. */
+  #turn: string[] = [];
+  #characters = 0;
   #unwritten: Piece[] = [];
   /** Whether the new file still lacks what it has to open with; until then the older ones are needed. */
   #carryDue = false;
@@ -70,7 +72,7 @@ export class SpoolWriter {
 
   /** Records that are not in a piece yet. */
   get gathered(): number {
-    return this.#open?.records ?? 0;
+    return this.#turn.length;
   }
 
   /** Whether a record of this length can wait here for its writing, which is done now when it could not. */
@@ -80,7 +82,7 @@ export class SpoolWriter {
 
   #fits(length: number): boolean {
     let records = this.gathered;
-    let bytes = length + (this.#open ? sizeOf(this.#open) : 0);
+    let bytes = length + this.#characters;
     for (const piece of this.#unwritten) {
       records += piece.records;
       bytes += sizeOf(piece);
@@ -89,7 +91,9 @@ export class SpoolWriter {
   }
 
   add(record: string, patient?: "patient"): void {
-    this.#put(record);
+    this.#turn.push(record);
+    this.#characters += record.length;
+    if (this.#characters > LONG) this.#gather();
     if (patient) {
       this.#lingering ??= this.#options.clock.timer(LINGER, () => {
         this.#lingering = undefined;
@@ -168,22 +172,14 @@ export class SpoolWriter {
     this.flush();
   }
 
-  #put(record: string): void {
-    let piece = this.#open;
-    if (!piece || !this.#arena.put(piece, record)) {
-      this.#gather();
-      const { slab, from, to } = this.#arena.open(roomFor(record));
-      piece = { slab, from, to, records: 0, file: undefined, waits: false };
-      this.#arena.put(piece, record);
-      this.#open = piece;
-    }
-    piece.records += 1;
-  }
-
+  /** Makes what was added one line, whose checksum and text are made at once: most of what a record costs is the asking. */
   #gather(): void {
-    const piece = this.#open;
-    if (!piece) return;
-    this.#open = undefined;
+    const records = this.#turn;
+    if (records.length === 0) return;
+    this.#turn = [];
+    this.#characters = 0;
+    const { slab, from, to } = this.#arena.store(records);
+    const piece: Piece = { slab, from, to, records: records.length, file: undefined, waits: false };
     this.#unwritten.push(piece);
     piece.waits = this.#options.onPiece(piece);
   }
