@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { close, mkdirSync, openSync, renameSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { Stored } from "./arena.ts";
 import { OpenFile } from "./open-file.ts";
@@ -101,7 +101,7 @@ export class Segments {
   dropBefore(number: number): void {
     try {
       for (let first = this.#all[0]; first && first.number < number; first = this.#all[0]) {
-        rmSync(first.path, { force: true });
+        remove(first.path);
         this.#all.shift();
       }
     } catch (error) {
@@ -126,5 +126,19 @@ export class Segments {
 
   #path(number: number): string {
     return join(this.#folder, `${String(number).padStart(12, "0")}.log`);
+  }
+}
+
+/** Removes a file, if it is there. To free what it takes on disk takes milliseconds, and is done in the background when its last descriptor is closed. */
+function remove(path: string): void {
+  try {
+    const descriptor = openSync(path, "r");
+    try {
+      unlinkSync(path);
+    } finally {
+      close(descriptor, () => undefined);
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
 }
