@@ -9,7 +9,7 @@ export function checkOnce({ client, upstream, exchanges, attempts }: Joined, { c
   // A call of which nothing went upstream and that got no answer may never have reached the chain.
   const expected = upstream.length > 0 || client.answer.ended;
   if (exchanges.length > 1) add(`${exchanges.length} exchange rows`);
-  if (expected && exchanges.length === 0 && !(crashed && broke(client))) add("no exchange row");
+  if (expected && exchanges.length === 0) add("no exchange row");
   if (exchanges.length === 1 && attempts.length < upstream.length && !(crashed && exchanges[0]?.unknown)) {
     add(`${upstream.length} requests upstream, but ${attempts.length} attempt rows`);
   }

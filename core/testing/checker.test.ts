@@ -217,7 +217,7 @@ describe("the checker", () => {
     expect(twice).toContainEqual({ invariant: "I10", message: "80 requests upstream for 40 calls" });
   });
 
-  it("lets a killed gateway leave out calls that broke without a word, and no others", () => {
+  it("lets a killed gateway leave out calls that broke without a word before they went out, and no others", () => {
     const at = wholeCall();
     const raw = clean.client[at]?.raw.slice(0, 300) ?? "";
     const { call } = clean.client[at] ?? {};
@@ -229,7 +229,12 @@ describe("the checker", () => {
     const gone = clean.ledger.exchanges.find(({ userAgent }) => callIn(userAgent) === call)?.id;
     lost.ledger.attempts = clean.ledger.attempts.filter(({ exchange }) => exchange !== gone);
     expect(rest(doctored(lost))).toEqual(["I2", "I5"]);
-    expect(rest(doctored({ ...lost, crashed: true }))).toEqual([]);
+    expect(rest(doctored({ ...lost, crashed: true }))).toEqual(["I2"]);
+    const unsent = {
+      client: edited([...clean.client], at, { raw: "", answer: readAnswer(""), broken: true }),
+      upstream: clean.upstream.filter((record) => record.call !== call),
+    };
+    expect(rest(doctored({ ...lost, ...unsent, crashed: true }))).toEqual([]);
   });
 
   it("lets a killed gateway say that it does not know what a call used, and have settled no more than was set aside for it", () => {

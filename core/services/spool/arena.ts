@@ -31,8 +31,7 @@ export class Arena {
     const { used, bytes } = this.#slab;
     if (room > SLAB) this.#slab = slabOf(room);
     else if (used + room > bytes.length || bytes.length > SLAB) this.#slab = this.#spare.pop() ?? slabOf(SLAB);
-    const slab = this.#slab;
-    return put(slab, text);
+    return put(this.#slab, text);
   }
 
   /** It is needed no more. */

@@ -35,10 +35,10 @@ export class Trouble {
     this.complain(new Error("there is no room for more records"));
   }
 
-  /** Lines that were not whole. */
-  torn(lines: number): void {
-    this.#counters.torn.add(lines, this.#labels);
-    this.#services.logger.warn({ ...this.#labels, lines }, "a spool had lines that were not whole; they are left out");
+  /** Records of lines that were damaged; a line that breaks off counts as one. */
+  torn(records: number): void {
+    this.#counters.torn.add(records, this.#labels);
+    this.#services.logger.warn({ ...this.#labels, records }, "a spool had records that were not whole; they are left out");
   }
 
   /** A file was set aside, which is worth a line of its own each time. */
@@ -63,6 +63,6 @@ function counters(metrics: Metrics) {
       labels,
     }),
     dropped: metrics.counter("headgate_spool_dropped_total", { help: "Records that had neither a file nor room in memory.", labels }),
-    torn: metrics.counter("headgate_spool_torn_total", { help: "Lines of a spool's files that were not whole.", labels }),
+    torn: metrics.counter("headgate_spool_torn_total", { help: "Records of a spool's files that were not whole.", labels }),
   };
 }
