@@ -136,7 +136,7 @@ export class Generation implements DataPlane {
       // Awaited below; until then nobody else would hear of a failure.
       prepared?.catch(() => undefined);
       // It has begun by now, in a thread or on a server; meanwhile this thread does what it has to do anyway.
-      await new Promise(setImmediate);
+      await plugins.scope.get(Clock).turn();
       this.#tokens.warm?.();
       await prepared;
       await plugins.start();
